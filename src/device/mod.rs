@@ -1,0 +1,1 @@
+//! What this device keeps between runs.

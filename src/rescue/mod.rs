@@ -1,0 +1,1 @@
+//! What every mirror carries for a person without this program.

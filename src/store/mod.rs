@@ -1,0 +1,102 @@
+//! A store: the objects at one location, by name. It sees bytes and knows neither keys nor formats.
+
+pub mod calls;
+pub mod faulty;
+pub mod folder;
+pub mod memory;
+
+use crate::error::Result;
+use crate::name::{Folder, Name};
+use std::fmt;
+use std::ops::{Deref, Range};
+use std::sync::Arc;
+
+/// Shared bytes of one object: every mirror and every attempt sends the same ones.
+#[derive(Clone, Debug)]
+pub struct Payload(Arc<Vec<u8>>);
+
+impl Payload {
+    /// Takes the bytes over.
+    pub fn new(bytes: Vec<u8>) -> Self {
+        Self(Arc::new(bytes))
+    }
+
+    /// Gives the buffer back once nobody else holds it.
+    pub fn into_buffer(self) -> Option<Vec<u8>> {
+        Arc::into_inner(self.0)
+    }
+}
+
+impl Deref for Payload {
+    type Target = [u8];
+
+    fn deref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+/// What a location is able to do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Abilities {
+    /// Of many writers of one name exactly one wins and every other is told.
+    pub put_if_absent: bool,
+    /// Objects can be deleted.
+    pub delete: bool,
+    /// Part of an object can be read.
+    pub ranges: bool,
+}
+
+/// Where a store is, as people write it, and what it can do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Location {
+    /// `/media/usb/heirloom`.
+    pub address: String,
+    /// What it can do.
+    pub abilities: Abilities,
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.address)
+    }
+}
+
+/// One object in a listing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// Its name.
+    pub name: Name,
+    /// Its length in bytes.
+    pub len: u64,
+}
+
+/// What became of a `put_if_absent`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Placed {
+    /// These bytes stand there now, and this call placed them.
+    Mine,
+    /// Another writer was first; its bytes stay.
+    Taken,
+    /// This location is unable to decide, and nothing was written.
+    Cannot,
+}
+
+/// The objects at one location, by name.
+pub trait Store: Send + Sync {
+    /// Where this is.
+    fn location(&self) -> &Location;
+    /// The whole object; more than `len_max` bytes are [`Damaged`](crate::error::Kind::Damaged), an absent one is
+    /// [`NotFound`](crate::error::Kind::NotFound).
+    fn get(&self, name: &Name, len_max: u64) -> Result<Vec<u8>>;
+    /// Exactly the bytes of `range`; an object that ends before is `Damaged`.
+    fn get_range(&self, name: &Name, range: Range<u64>) -> Result<Vec<u8>>;
+    /// Durable on return, whole or not at all. What stood under that name is replaced in one step.
+    fn put(&self, name: &Name, payload: &Payload) -> Result<()>;
+    /// Like `put`, but never replaces. Of many writers at once exactly one is told `Mine`.
+    fn put_if_absent(&self, name: &Name, payload: &Payload) -> Result<Placed>;
+    /// Every object of a folder whose put was acknowledged, in no order. Strangers are not passed on; their number is
+    /// returned.
+    fn list(&self, folder: Folder, each: &mut dyn FnMut(Listed) -> Result<()>) -> Result<u64>;
+    /// Done already is done.
+    fn delete(&self, name: &Name) -> Result<()>;
+}

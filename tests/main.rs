@@ -1,0 +1,1 @@
+//! Every promise to the user, one module each.
