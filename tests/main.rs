@@ -1,1 +1,4 @@
 //! Every promise to the user, one module each.
+
+// What every store and every decorator must do.
+mod stores;
