@@ -25,7 +25,10 @@ fn slot(n: u8) -> Name {
 }
 
 fn payload(seed: u8, len: usize) -> Payload {
-    let next = |at: usize| seed.wrapping_add((at % 251) as u8).wrapping_mul(31);
+    let next = |at: usize| {
+        seed.wrapping_add(u8::try_from(at % 251).unwrap())
+            .wrapping_mul(31)
+    };
     Payload::new((0..len).map(next).collect())
 }
 
@@ -53,6 +56,7 @@ fn leftovers(root: &Path) -> usize {
 fn conforms(store: &dyn Store) {
     whole_objects_come_back(store);
     ranges_are_exact(store);
+    long_ranges_are_exact(store);
     absent_things_are_not_found(store);
     every_folder_is_listed(store);
     first_writer_wins(store);
@@ -100,7 +104,8 @@ fn ranges_are_exact(store: &dyn Store) {
         9999..10_000,
         10_000..10_000,
     ] {
-        let expected = &bytes[range.start as usize..range.end as usize];
+        let at = |at: u64| usize::try_from(at).unwrap();
+        let expected = &bytes[at(range.start)..at(range.end)];
         assert_eq!(store.get_range(&pack(7), range).unwrap(), expected);
     }
     for range in [
@@ -112,6 +117,26 @@ fn ranges_are_exact(store: &dyn Store) {
         let error = store.get_range(&pack(7), range).unwrap_err();
         assert_eq!(error.kind(), Kind::Damaged);
     }
+}
+
+fn long_ranges_are_exact(store: &dyn Store) {
+    let len = (9 << 20) + 77;
+    let bytes = payload(8, len);
+    store.put(&pack(8), &bytes).unwrap();
+    for start in [0, 1, 4095, 4096, 70_000] {
+        for end in [
+            (1 << 20) + 70_000,
+            4 << 20,
+            (4 << 20) + 1,
+            (8 << 20) + 4097,
+            len - 1,
+            len,
+        ] {
+            let found = store.get_range(&pack(8), start as u64..end as u64).unwrap();
+            assert!(found == bytes[start..end], "{start}..{end}");
+        }
+    }
+    store.get_range(&pack(8), 0..len as u64 + 1).unwrap_err();
 }
 
 fn absent_things_are_not_found(store: &dyn Store) {

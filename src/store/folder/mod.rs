@@ -4,8 +4,7 @@
 //! nothing, also after the power fails. A slot that must not be replaced is renamed with NOREPLACE, or linked where a
 //! file system does not know that; never created in place and filled, since a reader would see half of it.
 //!
-//! Packs go past the page cache (O_DIRECT) in aligned pieces: a quarter of the processor time, and the owner's own
-//! files stay cached. Where that does not work they are written as usual and dropped from the cache after the sync.
+//! Large objects go past the page cache, see `direct.rs`.
 //!
 //! What must hold:
 //! - All but listings goes through a descriptor of the root taken at `open`: a disk that is unmounted meanwhile never
@@ -14,15 +13,17 @@
 //! - A write that fails leaves no object and no temporary file.
 //! - Only regular files are objects: a pipe or a link that somebody put there cannot make us wait or wander off.
 
+mod direct;
 mod root;
 mod temp;
 
 use crate::error::{Error, Kind, Result};
 use crate::name::{Folder, Name};
+use crate::store::folder::direct::{Direct, LARGE};
 use crate::store::folder::root::{Root, make_folder, make_one};
-use crate::store::folder::temp::{LARGE, TEMP, Temps};
+use crate::store::folder::temp::{TEMP, Temps};
 use crate::store::{Abilities, Listed, Location, Payload, Placed, Store};
-use rustix::fs::{self, Advice, FlockOperation, Mode, OFlags};
+use rustix::fs::{self, FlockOperation, Mode, OFlags};
 use rustix::io::{Errno, retry_on_intr};
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
@@ -34,6 +35,7 @@ pub struct FolderStore {
     location: Location,
     root: Root,
     temps: Temps,
+    direct: Direct,
 }
 
 impl FolderStore {
@@ -68,6 +70,7 @@ impl FolderStore {
             },
             root: opened,
             temps: Temps::new(device_tag),
+            direct: Direct::default(),
         })
     }
 
@@ -164,6 +167,23 @@ impl FolderStore {
         }
         Err(Error::new(Kind::Damaged, self.location.reading(name)).because("it is not a file"))
     }
+
+    /// All of `range`, in memory that is not zeroed first and never larger than asked for.
+    fn read(&self, file: &mut File, range: Range<u64>) -> io::Result<Vec<u8>> {
+        let len = range.end - range.start;
+        let room = usize::try_from(len).map_err(|_| io::ErrorKind::OutOfMemory)?;
+        let mut bytes = Vec::new();
+        let reserved = bytes.try_reserve_exact(room);
+        reserved.map_err(|_| io::ErrorKind::OutOfMemory)?;
+        if room < LARGE || !self.direct.read(file, range.clone(), &mut bytes)? {
+            file.seek(SeekFrom::Start(range.start))?;
+            file.take(len).read_to_end(&mut bytes)?;
+        }
+        if bytes.len() == room {
+            return Ok(bytes);
+        }
+        Err(io::ErrorKind::UnexpectedEof.into())
+    }
 }
 
 impl Store for FolderStore {
@@ -178,28 +198,29 @@ impl Store for FolderStore {
             let why = format!("it has {len} bytes where {len_max} are allowed");
             return Err(Error::new(Kind::Damaged, reading()).because(why));
         }
-        if len >= LARGE as u64 {
-            let _ = fs::fadvise(&file, 0, None, Advice::Sequential);
-        }
-        read_exactly(&mut file, len).map_err(|error| short_or(reading(), error, self.root.path()))
+        self.read(&mut file, 0..len)
+            .map_err(|error| short_or(reading(), error, self.root.path()))
     }
 
     fn get_range(&self, name: &Name, range: Range<u64>) -> Result<Vec<u8>> {
         let (mut file, len) = self.open_object(name)?;
         let reading = || self.location.reading(name);
-        let wanted = range.end.checked_sub(range.start);
-        let Some(wanted) = wanted.filter(|_| range.end <= len) else {
+        if range.start > range.end || range.end > len {
             let why = format!("it has {len} bytes, asked for {range:?}");
             return Err(Error::new(Kind::Damaged, reading()).because(why));
-        };
-        file.seek(SeekFrom::Start(range.start))
-            .and_then(|_| read_exactly(&mut file, wanted))
+        }
+        self.read(&mut file, range)
             .map_err(|error| short_or(reading(), error, self.root.path()))
     }
 
     fn put(&self, name: &Name, payload: &Payload) -> Result<()> {
         let path = name.path();
-        let put = || Ok(self.temps.write(&self.root, payload)?.place(&path)?);
+        let put = || {
+            Ok(self
+                .temps
+                .write(&self.root, &self.direct, payload)?
+                .place(&path)?)
+        };
         put().map_err(|error: io::Error| self.failed(self.location.writing(name), error))
     }
 
@@ -210,7 +231,10 @@ impl Store for FolderStore {
         let fault = |error: io::Error| self.failed(self.location.writing(name), error);
         let path = name.path();
         loop {
-            let temp = self.temps.write(&self.root, payload).map_err(fault)?;
+            let temp = self
+                .temps
+                .write(&self.root, &self.direct, payload)
+                .map_err(fault)?;
             let placed = temp.place_new(&path).map_err(|error| fault(error.into()))?;
             if placed != Placed::Taken {
                 return Ok(placed);
@@ -274,20 +298,6 @@ impl Store for FolderStore {
             .unlink(&name.path())
             .map_err(|error| self.failed(self.location.deleting(name), error))
     }
-}
-
-/// Not zeroed first, and never larger than asked for.
-fn read_exactly(file: &mut File, len: u64) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    let room = usize::try_from(len).map_err(|_| io::ErrorKind::OutOfMemory)?;
-    bytes
-        .try_reserve_exact(room)
-        .map_err(|_| io::ErrorKind::OutOfMemory)?;
-    file.take(len).read_to_end(&mut bytes)?;
-    if bytes.len() == room {
-        return Ok(bytes);
-    }
-    Err(io::ErrorKind::UnexpectedEof.into())
 }
 
 fn short_or(what: String, error: io::Error, root: &Path) -> Error {
