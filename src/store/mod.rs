@@ -61,6 +61,31 @@ impl fmt::Display for Location {
     }
 }
 
+impl Location {
+    /// `read pack 3f9ac2e1 from /media/usb/heirloom`: what an error there was about.
+    pub fn reading(&self, name: &Name) -> String {
+        format!("read {name} from {self}")
+    }
+
+    /// `write pack 3f9ac2e1 to /media/usb/heirloom`.
+    pub fn writing(&self, name: &Name) -> String {
+        format!("write {name} to {self}")
+    }
+
+    /// `delete pack 3f9ac2e1 from /media/usb/heirloom`.
+    pub fn deleting(&self, name: &Name) -> String {
+        format!("delete {name} from {self}")
+    }
+
+    /// `list packs on /media/usb/heirloom`.
+    pub fn listing(&self, folder: Folder) -> String {
+        match folder.path() {
+            "" => format!("list the top of {self}"),
+            path => format!("list {path} on {self}"),
+        }
+    }
+}
+
 /// One object in a listing.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Listed {
@@ -92,11 +117,42 @@ pub trait Store: Send + Sync {
     fn get_range(&self, name: &Name, range: Range<u64>) -> Result<Vec<u8>>;
     /// Durable on return, whole or not at all. What stood under that name is replaced in one step.
     fn put(&self, name: &Name, payload: &Payload) -> Result<()>;
-    /// Like `put`, but never replaces. Of many writers at once exactly one is told `Mine`.
+    /// Like `put`, but never replaces. Of many writers at once exactly one is told `Mine`; to find one's own bytes there
+    /// is `Mine` too, since an earlier answer may have been lost.
     fn put_if_absent(&self, name: &Name, payload: &Payload) -> Result<Placed>;
     /// Every object of a folder whose put was acknowledged, in no order. Strangers are not passed on; their number is
     /// returned.
     fn list(&self, folder: Folder, each: &mut dyn FnMut(Listed) -> Result<()>) -> Result<u64>;
     /// Done already is done.
     fn delete(&self, name: &Name) -> Result<()>;
+}
+
+impl<S: Store + ?Sized> Store for Arc<S> {
+    fn location(&self) -> &Location {
+        (**self).location()
+    }
+
+    fn get(&self, name: &Name, len_max: u64) -> Result<Vec<u8>> {
+        (**self).get(name, len_max)
+    }
+
+    fn get_range(&self, name: &Name, range: Range<u64>) -> Result<Vec<u8>> {
+        (**self).get_range(name, range)
+    }
+
+    fn put(&self, name: &Name, payload: &Payload) -> Result<()> {
+        (**self).put(name, payload)
+    }
+
+    fn put_if_absent(&self, name: &Name, payload: &Payload) -> Result<Placed> {
+        (**self).put_if_absent(name, payload)
+    }
+
+    fn list(&self, folder: Folder, each: &mut dyn FnMut(Listed) -> Result<()>) -> Result<u64> {
+        (**self).list(folder, each)
+    }
+
+    fn delete(&self, name: &Name) -> Result<()> {
+        (**self).delete(name)
+    }
 }
