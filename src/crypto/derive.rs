@@ -187,12 +187,12 @@ impl Keys {
 
     /// The key of the chunker's second stage.
     pub fn chunker_stage2(&self) -> [u8; 16] {
-        self.from_chunker(CHUNKER_STAGE_2)
+        self.chunker_part(CHUNKER_STAGE_2)
     }
 
     /// The key by which large folders are split.
     pub fn tree_split(&self) -> [u8; 16] {
-        self.from_chunker(TREE_SPLIT)
+        self.chunker_part(TREE_SPLIT)
     }
 
     /// Six words by which people tell this repository's key from any other.
@@ -200,7 +200,7 @@ impl Keys {
         self.fingerprint.clone()
     }
 
-    fn from_chunker(&self, context: &'static str) -> [u8; 16] {
+    fn chunker_part(&self, context: &'static str) -> [u8; 16] {
         let mut out = [0; 16];
         derive(context, &[self.chunker.expose()], &mut out);
         out
