@@ -20,6 +20,9 @@ pub struct Trailer {
 }
 
 impl Trailer {
+    /// Bytes of a trailer.
+    pub(crate) const BYTES: u64 = TRAILER as u64;
+
     /// # Panics
     /// If a length has more than 32 bits, which no box allows.
     pub(crate) fn new(area_len: u64, record_len: u64) -> Self {
@@ -152,6 +155,14 @@ pub(crate) fn slice_mut<'a>(bytes: &'a mut [u8], range: &Range<u64>) -> &'a mut 
     let at = |place: u64| usize::try_from(place).unwrap_or(usize::MAX);
     bytes
         .get_mut(at(range.start)..at(range.end))
+        .expect("the file is as long as its header says")
+}
+
+/// The same for reading.
+pub(crate) fn slice<'a>(bytes: &'a [u8], range: &Range<u64>) -> &'a [u8] {
+    let at = |place: u64| usize::try_from(place).unwrap_or(usize::MAX);
+    bytes
+        .get(at(range.start)..at(range.end))
         .expect("the file is as long as its header says")
 }
 
