@@ -1,4 +1,6 @@
-//! The few primitives in use, each behind one door.
+//! The few primitives in use, each behind one door: BLAKE3, ChaCha20-Poly1305, Argon2id and the BIP39 word list.
+//!
+//! Nothing here asks the system for randomness or time; both are handed in.
 
 pub mod derive;
 pub mod hash;
