@@ -8,6 +8,7 @@ pub mod error;
 pub mod id;
 pub mod limits;
 pub mod name;
+pub mod siphash;
 pub mod units;
 
 // 1 tools: bytes in, bytes out.
