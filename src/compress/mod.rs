@@ -255,7 +255,7 @@ mod tests {
         assert!(expander.expand(&checked, raw.len(), &mut back).is_none());
         assert!(expander.expand(&plain, raw.len(), &mut back).is_some());
         for (at, to) in [
-            (5, 22 - 10 << 3 | 1),
+            (5, ((22 - 10) << 3) | 1),
             (5, 0xff),
             (4, 1),
             (4, 2),

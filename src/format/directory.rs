@@ -1,15 +1,18 @@
 //! The directory of a pack: which blobs lie in which block.
 //!
-//!     [1, rows bin, ids bin, lens bin]
-//!     row   stored_len u32 · raw_len u32 · blobs u32 · codec u8 · type u8 · zero u16
-//!     ids   32 bytes a blob, in block order, then order inside the block
-//!     lens  u24 a blob
+//! ```text
+//! [1, rows bin, ids bin, lens bin]
+//! row   stored_len u32 · raw_len u32 · blobs u32 · codec u8 · type u8 · zero u16
+//! ids   32 bytes a blob, in block order, then order inside the block
+//! lens  u24 a blob
+//! ```
 //!
 //! It repeats what the index knows: losing the index costs time, never data. Offsets are not stored but are sums, so
 //! nothing can overlap; any other sum is damage.
 
 use crate::error::Result;
-use crate::format::codec::{self, BinRef, require};
+use crate::format::bin::BinRef;
+use crate::format::codec::{self, require};
 use crate::format::{BlobKind, ObjectKind};
 use crate::id::Id;
 use crate::limits::{BLOB_BYTES_MAX, BLOCK_BLOBS_MAX, BLOCK_BYTES_MAX, PACK_BLOBS_MAX};
@@ -221,7 +224,11 @@ fn total(numbers: impl Iterator<Item = u32>) -> u64 {
 
 #[cfg(test)]
 mod tests {
-    #![expect(clippy::indexing_slicing, reason = "a test may panic")]
+    #![expect(
+        clippy::indexing_slicing,
+        clippy::arithmetic_side_effects,
+        reason = "a test may panic"
+    )]
     use super::*;
     use crate::error::Kind;
     use proptest::prelude::*;

@@ -1,8 +1,10 @@
 //! The content of a file: chunk after chunk, in the node or in lists.
 //!
-//!     depth 0      36-byte items: chunk id · length u32
-//!     depth 1-4    40-byte items: list id · bytes covered u64
-//!     list         [3, depth, bin]; blob of type 3; the items of its bin have that depth
+//! ```text
+//! depth 0      36-byte items: chunk id · length u32
+//! depth 1-4    40-byte items: list id · bytes covered u64
+//! list         [3, depth, bin]; blob of type 3; the items of its bin have that depth
+//! ```
 //!
 //! Up to 64 items stay in the node, whose `d` is their depth. More are cut into lists, and the lists' items are one
 //! deeper. A list ends after an item whose id begins with a u16 below 64, at 512 items at least and 4,096 at most, so a
@@ -10,7 +12,8 @@
 
 use crate::error::{Error, Kind, Result};
 use crate::format::BlobKind;
-use crate::format::codec::{self, BinRef, require};
+use crate::format::bin::BinRef;
+use crate::format::codec::{self, require};
 use crate::id::Id;
 use crate::limits::{
     BLOB_BYTES_MAX, CONTENT_INLINE_MAX, LIST_DEPTH_MAX, LIST_ITEMS_MAX, LIST_ITEMS_MIN,
@@ -71,7 +74,7 @@ impl List {
         require(layout == LAYOUT, WHAT, "not a list")?;
         let at_depth = found == depth && usize::from(depth) < LIST_DEPTH_MAX;
         require(at_depth, WHAT, "a list of another depth")?;
-        let count = items.len() / item_bytes(depth);
+        let count = items.chunks_exact(item_bytes(depth)).len();
         require(
             (1..=LIST_ITEMS_MAX).contains(&count),
             WHAT,
@@ -123,7 +126,7 @@ fn read_list_item(item: &[u8; LIST_ITEM]) -> Result<ListItem> {
 
 /// Checks the content bin of a node and says how many bytes it covers.
 pub fn check_inline(items: &[u8], depth: u8) -> Result<u64> {
-    let count = items.len() / item_bytes(depth);
+    let count = items.chunks_exact(item_bytes(depth)).len();
     let fits = count <= CONTENT_INLINE_MAX && (depth == 0 || count > 0);
     require(fits, WHAT, "too few or too many items in a node")?;
     check_items(items, depth)

@@ -1,7 +1,9 @@
 //! Trees: what a folder holds, in one blob or in a leaf for each stretch of names.
 //!
-//!     leaf     [1, users, groups, nodes]   users, groups: [number, name bin] ascending by number
-//!     inner    [2, children]               children: [first name bin, tree id bin, nodes u64] ascending by name
+//! ```text
+//! leaf     [1, users, groups, nodes]   users, groups: [number, name bin] ascending by number
+//! inner    [2, children]               children: [first name bin, tree id bin, nodes u64] ascending by name
+//! ```
 //!
 //! Another first number is a newer version's. Names are raw bytes, ascend strictly and cannot leave their folder: every
 //! blob is held to that when it is read, so nobody above this file has to think of `..`.
@@ -13,7 +15,8 @@ pub mod split;
 mod tests;
 
 use crate::error::Result;
-use crate::format::codec::{self, Bin, BinRef, require};
+use crate::format::bin::{Bin, BinRef};
+use crate::format::codec::{self, require};
 use crate::format::tree::node::{Node, is_name};
 use crate::id::Id;
 use crate::limits::{BLOB_BYTES_MAX, LEAF_NODES_MAX};

@@ -7,7 +7,9 @@
 //! that belong to the kind, and lengths that add up to the file's size.
 
 use crate::error::Result;
-use crate::format::codec::{self, Bin, Keyed, is_default, next_bin, require};
+use crate::format::bin::{self, Bin, BinRef, next_bin};
+use crate::format::codec::{self, is_default, require};
+use crate::format::keyed::{Counted, Keyed};
 use crate::format::tree::content;
 use crate::id::Id;
 use crate::limits::{
@@ -80,7 +82,7 @@ pub enum XattrValue {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Node {
     /// The name as the system gave it, never text.
-    #[serde(rename = "n", serialize_with = "codec::bin")]
+    #[serde(rename = "n", serialize_with = "bin::bin")]
     pub name: Vec<u8>,
     /// What it is.
     #[serde(rename = "t")]
@@ -109,7 +111,7 @@ pub struct Node {
     /// Content items of a file, as `content` reads them.
     #[serde(
         rename = "c",
-        serialize_with = "codec::bin",
+        serialize_with = "bin::bin",
         skip_serializing_if = "is_default"
     )]
     pub content: Vec<u8>,
@@ -122,14 +124,14 @@ pub struct Node {
     /// The tree of a folder.
     #[serde(
         rename = "e",
-        serialize_with = "codec::bin",
+        serialize_with = "bin::bin",
         skip_serializing_if = "is_default"
     )]
     pub tree: Option<Id>,
     /// Where a symbolic link points.
     #[serde(
         rename = "l",
-        serialize_with = "codec::bin",
+        serialize_with = "bin::bin",
         skip_serializing_if = "is_default"
     )]
     pub link: Vec<u8>,
@@ -152,7 +154,7 @@ pub struct Node {
     /// The etag or version of an item that came from a server.
     #[serde(
         rename = "w",
-        serialize_with = "codec::bin",
+        serialize_with = "bin::bin",
         skip_serializing_if = "is_default"
     )]
     pub version: Vec<u8>,
@@ -295,15 +297,12 @@ impl Keyed for Node {
         }
         Ok(true)
     }
-
-    fn unknown(&mut self, count: u32) {
-        self.unknown = count;
-    }
 }
 
 impl<'de> Deserialize<'de> for Node {
     fn deserialize<D: Deserializer<'de>>(from: D) -> std::result::Result<Self, D::Error> {
-        codec::keyed(from)
+        let Counted { value, unknown } = Deserialize::deserialize(from)?;
+        Ok(Self { unknown, ..value })
     }
 }
 
@@ -311,20 +310,14 @@ fn write_xattrs<S: Serializer>(
     xattrs: &[(Vec<u8>, XattrValue)],
     serializer: S,
 ) -> std::result::Result<S::Ok, S::Error> {
-    serializer.collect_seq(
-        xattrs
-            .iter()
-            .map(|(name, value)| (codec::BinRef(name), value)),
-    )
+    serializer.collect_seq(xattrs.iter().map(|(name, value)| (BinRef(name), value)))
 }
 
 impl Serialize for XattrValue {
     fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
         match self {
             Self::Inline(bytes) => serializer.serialize_bytes(bytes),
-            Self::Chunks(ids) => {
-                serializer.collect_seq(ids.iter().map(|id| codec::BinRef(id.as_bytes())))
-            }
+            Self::Chunks(ids) => serializer.collect_seq(ids.iter().map(|id| BinRef(id.as_bytes()))),
         }
     }
 }

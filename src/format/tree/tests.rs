@@ -1,6 +1,7 @@
 #![expect(
     clippy::indexing_slicing,
     clippy::arithmetic_side_effects,
+    clippy::cast_possible_truncation,
     reason = "a test may panic"
 )]
 
