@@ -75,6 +75,8 @@ pub const LEAF_BYTES_SINGLE: usize = 256 * KIB;
 pub const LEAF_NODES_MIN: usize = 256;
 /// Encoded bytes that end a leaf.
 pub const LEAF_BYTES_MAX: usize = MIB;
+/// The largest encoded node this writer makes, so that every leaf stays a blob.
+pub const NODE_BYTES_MAX: usize = MIB;
 /// Inner trees above the leaves of one folder.
 pub const TREE_DEPTH_MAX: usize = 4;
 /// Content items kept in the node.
@@ -124,5 +126,6 @@ const _: () = {
     assert!(MARK_PACKS_MAX * 32 < MARK_BYTES_MAX as usize);
     assert!(COMMIT_ENTRIES_MAX * 32 < RECORD_BYTES_MAX as usize);
     assert!(LEDGER_OBJECTS_MAX * 8 < MARK_BYTES_MAX as usize);
-    assert!(LEAF_BYTES_MAX <= BLOB_BYTES_MAX && LIST_ITEMS_MAX * 40 < BLOB_BYTES_MAX);
+    assert!(LEAF_BYTES_MAX + NODE_BYTES_MAX + 2 * LEAF_NODES_MAX * 264 <= BLOB_BYTES_MAX);
+    assert!(LIST_ITEMS_MAX * 40 < BLOB_BYTES_MAX);
 };

@@ -3,15 +3,18 @@
 //! The bytes are specified in `src/rescue/FORMAT.txt`. Decoders here are total: any input gets an answer.
 #![deny(clippy::indexing_slicing, clippy::arithmetic_side_effects)]
 
+pub mod bin;
 pub mod block;
 pub mod boxes;
 pub mod chain;
 pub mod codec;
 pub mod commit;
 pub mod directory;
+pub mod facts;
 pub mod header;
 pub mod index;
 pub mod key_slot;
+pub mod keyed;
 pub mod ledger;
 pub mod mark;
 pub mod mirror;
