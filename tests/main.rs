@@ -1,1 +1,3 @@
 //! Every promise to the user, one module each.
+
+mod target;
