@@ -1,3 +1,4 @@
 //! Every promise to the user, one module each.
 
+mod sources;
 mod target;
