@@ -1,3 +1,4 @@
 //! Every promise to the user, one module each.
 
-mod format;
+mod sources;
+mod target;

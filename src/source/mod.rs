@@ -3,6 +3,7 @@
 pub mod exclude;
 pub mod files;
 pub mod metadata;
+pub(crate) mod names;
 
 use crate::error::{Error, Result};
 use crate::host::Timestamp;
