@@ -122,10 +122,10 @@ const _: () = {
         "offsets and lengths of blobs are 24 bits"
     );
     assert!(SEGMENT.is_multiple_of(PAGE) && PACK_BYTES_MAX.is_multiple_of(SEGMENT as u64));
-    assert!(INDEX_ROWS_MAX * 28 + PAGE * 64 < PACK_BYTES_MAX as usize);
-    assert!(MARK_PACKS_MAX * 32 < MARK_BYTES_MAX as usize);
-    assert!(COMMIT_ENTRIES_MAX * 32 < RECORD_BYTES_MAX as usize);
-    assert!(LEDGER_OBJECTS_MAX * 8 < MARK_BYTES_MAX as usize);
+    assert!(((INDEX_ROWS_MAX * 28 + PAGE * 64) as u64) < PACK_BYTES_MAX);
+    assert!(((MARK_PACKS_MAX * 32) as u64) < MARK_BYTES_MAX);
+    assert!(((COMMIT_ENTRIES_MAX * 32) as u64) < RECORD_BYTES_MAX);
+    assert!(((LEDGER_OBJECTS_MAX * 8) as u64) < MARK_BYTES_MAX);
     assert!(LEAF_BYTES_MAX + NODE_BYTES_MAX + 2 * LEAF_NODES_MAX * 264 <= BLOB_BYTES_MAX);
     assert!(LIST_ITEMS_MAX * 40 < BLOB_BYTES_MAX);
 };

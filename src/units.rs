@@ -34,7 +34,11 @@ pub fn size_from_text(text: &str) -> Option<u64> {
         return whole.checked_mul(1 << shift);
     }
     let value = number.parse::<f64>().ok()? * f64::from(2).powi(shift);
-    (value >= 0.0 && value < 9e18).then_some(value as u64)
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "a fraction of a byte is dropped on purpose"
+    )]
+    (0.0..9e18).contains(&value).then_some(value as u64)
 }
 
 /// `12,345,678`.
@@ -53,6 +57,10 @@ pub fn count_to_text(n: u64) -> String {
 
 /// `0.4 s`, `41 s`, `11 min`, `3 h 20 min`.
 pub fn duration_to_text(seconds: f64) -> String {
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "rounded, and a float cast saturates"
+    )]
     let whole = seconds.round() as u64;
     match whole {
         0..10 => format!("{seconds:.1} s"),

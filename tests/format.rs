@@ -34,7 +34,9 @@ fn there_and_back(kind: &str, bytes: &[u8]) -> Result<Vec<u8>> {
     Ok(match kind {
         "tree" => TreeBlob::decode(bytes)?.encode(),
         "list" => List::decode(bytes, 0, 3)?.encode(),
-        "directory" => Directory::decode(bytes, 15)?.encode(),
+        "directory" => {
+            Directory::decode(heirloom::format::ObjectKind::DataPack, bytes, 15)?.encode()
+        }
         "entry" => Entry::decode(bytes)?.encode(),
         "intent" => Intent::decode(bytes)?.encode(),
         "slot" => CommitSlot::decode(bytes)?.encode(),

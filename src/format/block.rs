@@ -110,8 +110,9 @@ impl BlockBuilder {
         self.raw.len() >= BLOCK_BYTES_FILL || self.blobs.len() >= BLOCK_BLOBS_MAX
     }
 
-    /// Makes it empty and keeps its memory.
-    pub fn clear(&mut self) {
+    /// Makes it empty, for blobs of `kind`, and keeps its memory.
+    pub fn restart(&mut self, kind: BlobKind) {
+        self.kind = kind;
         self.raw.clear();
         self.blobs.clear();
     }
@@ -153,7 +154,7 @@ mod tests {
         assert!(!block.fits(BLOCK_BYTES_FILL + 2) && !block.fits(usize::MAX));
         block.push(Id::default(), &[1]);
         assert!(block.is_full());
-        block.clear();
+        block.restart(BlobKind::Chunk);
         assert!(block.is_empty() && block.raw_len() == 0);
     }
 }

@@ -14,7 +14,7 @@
 use crate::error::Result;
 use crate::format::bin::{Bin, BinRef};
 use crate::format::codec::{self, require};
-use crate::format::directory::{BlockRow, Directory, is_at_home};
+use crate::format::directory::{BlockRow, Directory, decode_rows, encode_rows, holds};
 use crate::format::{BlobKind, ObjectKind};
 use crate::id::Id;
 use crate::limits::{BLOB_BYTES_MAX, INDEX_ROWS_MAX, PACK_BYTES_MAX, PAGE};
@@ -106,10 +106,7 @@ impl RunPack {
         let fits = (PACK_BYTES_MIN..=PACK_BYTES_MAX).contains(&self.file_len)
             && self.file_len.is_multiple_of(page);
         require(fits, WHAT, "a pack of an impossible length")?;
-        let home = self
-            .blocks
-            .iter()
-            .all(|block| is_at_home(block.kind, self.kind));
+        let home = self.blocks.iter().all(|block| holds(self.kind, block.kind));
         require(home, WHAT, "a block in the wrong kind of pack")?;
         let stored = self.blocks.iter().fold(0_u64, |sum, block| {
             sum.saturating_add(u64::from(block.stored_len))
@@ -120,8 +117,7 @@ impl RunPack {
 
 impl Serialize for RunPack {
     fn serialize<S: Serializer>(&self, serializer: S) -> std::result::Result<S::Ok, S::Error> {
-        let mut rows = Vec::new();
-        BlockRow::write_all(&self.blocks, &mut rows);
+        let rows = encode_rows(&self.blocks);
         let id = BinRef(self.id.as_bytes());
         (id, self.kind as u8, self.file_len, BinRef(&rows)).serialize(serializer)
     }
@@ -133,8 +129,7 @@ impl<'de> Deserialize<'de> for RunPack {
         let (Bin(id), kind, file_len, BinRef(rows)) = Deserialize::deserialize(from)?;
         let kind = ObjectKind::from_number(kind)
             .ok_or_else(|| D::Error::custom("an unknown kind of pack"))?;
-        let blocks =
-            BlockRow::read_all(rows).ok_or_else(|| D::Error::custom("a wrong block row"))?;
+        let blocks = decode_rows(kind, rows).map_err(D::Error::custom)?;
         Ok(Self {
             id,
             kind,

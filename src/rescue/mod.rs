@@ -8,3 +8,6 @@ pub const README: &str = include_str!("README.txt");
 
 /// `FORMAT.txt`: format version 1, enough to write a reader from.
 pub const FORMAT: &str = include_str!("FORMAT.txt");
+
+/// Every such file with its name at the top of a mirror.
+pub const FILES: [(&str, &str); 2] = [("README.txt", README), ("FORMAT.txt", FORMAT)];

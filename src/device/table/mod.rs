@@ -119,6 +119,11 @@ impl Table {
         })
     }
 
+    /// Where it lies.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
     /// The number of rows.
     pub fn len(&self) -> u64 {
         self.rows
@@ -217,6 +222,38 @@ impl Iterator for Rows<'_> {
         let row = *self.bytes[self.used..].first_chunk()?;
         self.used += ROW;
         Some(Ok(row))
+    }
+}
+
+/// The tables in a folder, which is made where it is missing. What an interrupted run left half-written is not among
+/// them.
+///
+/// # Errors
+/// Those of the folder.
+pub fn list(folder: &Path) -> Result<Vec<PathBuf>> {
+    let what = || format!("list {}", folder.display());
+    std::fs::create_dir_all(folder).map_err(|error| Error::io(what(), error))?;
+    let mut found = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(|error| Error::io(what(), error))? {
+        let path = entry.map_err(|error| Error::io(what(), error))?.path();
+        if path.extension().is_some_and(|ending| ending == "table") {
+            found.push(path);
+        }
+    }
+    found.sort();
+    Ok(found)
+}
+
+/// Removes a table; one that is gone already is done.
+///
+/// # Errors
+/// Those of the folder.
+pub fn remove(path: &Path) -> Result<()> {
+    match std::fs::remove_file(path) {
+        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+            Err(Error::io(format!("remove {}", path.display()), error))
+        }
+        _ => Ok(()),
     }
 }
 

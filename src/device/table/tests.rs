@@ -1,3 +1,5 @@
+//! The rules of `table`, one test each.
+
 use super::*;
 use proptest::prelude::{ProptestConfig, any, prop};
 use proptest::{prop_assert, prop_assert_eq, proptest};

@@ -49,6 +49,17 @@ pub enum SlotKind {
     Words = 3,
 }
 
+impl SlotKind {
+    /// What people call such a secret.
+    pub fn noun(self) -> &'static str {
+        match self {
+            Self::Passphrase => "passphrase",
+            Self::KeyFile => "key file",
+            Self::Words => "recovery words",
+        }
+    }
+}
+
 /// One of those secrets.
 #[derive(Clone, Debug)]
 pub enum SlotSecret {

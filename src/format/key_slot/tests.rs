@@ -1,3 +1,5 @@
+//! The rules of `key_slot`, one test each.
+
 #![expect(
     clippy::indexing_slicing,
     reason = "a panic in a test is a failed test"
