@@ -1,1 +1,330 @@
-//! The repository.
+//! The repository on one mirror: made, opened, and handed to the verbs.
+//!
+//! Opening needs the least there can be: one readable key slot or, with the recovery words, one readable pack. A
+//! marker or slot that is damaged is reported and passed by; only writing insists on a whole marker.
+
+pub mod blocks;
+pub mod chain;
+pub mod index;
+pub mod keyring;
+pub mod loader;
+pub mod packer;
+pub mod publish;
+pub mod snapshots;
+pub mod view;
+
+use crate::crypto::derive::{Keys, RootKey};
+use crate::crypto::hash;
+use crate::error::{During, Error, Kind, Result};
+use crate::format::ObjectKind;
+use crate::format::boxes::{Opened, Opener, Sealer};
+use crate::format::header::{BoxHeader, RepoId};
+use crate::format::key_slot::{KeySlot, SlotKind};
+use crate::format::mirror::{MirrorRecord, PROTOCOL};
+use crate::host::Host;
+use crate::id::Id;
+use crate::limits::PAGE;
+use crate::monitor::Monitor;
+use crate::name::{Folder, Name};
+use crate::repo::keyring::{KeyRing, Unlock};
+use crate::rescue;
+use crate::store::{Payload, Store};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// What identifies this device to the repository while a session writes.
+#[derive(Clone, Copy, Debug)]
+pub struct Writer {
+    /// The device's id.
+    pub device: [u8; 16],
+    /// When this process started, in nanoseconds; goes into every salt.
+    pub started_ns: u64,
+}
+
+/// An open repository on one mirror.
+pub struct Repo {
+    store: Arc<dyn Store>,
+    id: RepoId,
+    root: RootKey,
+    keys: Arc<Keys>,
+    opener: Opener,
+    mirror: Option<MirrorRecord>,
+    ring: KeyRing,
+    cache: PathBuf,
+}
+
+impl Repo {
+    /// Makes a repository in an empty place: rescue files, key slots, and the marker last, so that a place without a
+    /// marker is never half a repository that looks whole.
+    ///
+    /// # Errors
+    /// `Refused` where anything of a repository is found.
+    pub fn init(
+        store: Arc<dyn Store>,
+        slots: &[keyring::NewSlot],
+        cache: &Path,
+        host: &dyn Host,
+    ) -> Result<Self> {
+        refuse_occupied(&*store)?;
+        let mut number = [0; 16];
+        host.random(&mut number);
+        let id = RepoId::new(number);
+        let root = RootKey::random(|bytes| host.random(bytes));
+        let mut sealed = Vec::new();
+        for slot in slots {
+            sealed.push(slot.seal(&root, id, host)?);
+        }
+        put_rescue_files(&*store)?;
+        for slot in &sealed {
+            keyring::put_slot(&*store, slot)?;
+        }
+        let mut mirror_id = [0; 16];
+        host.random(&mut mirror_id);
+        let mirror = MirrorRecord {
+            protocol: PROTOCOL,
+            id: mirror_id,
+            made: host.now().seconds,
+            cas: store.location().abilities.put_if_absent,
+            ..MirrorRecord::default()
+        };
+        let keys = Arc::new(Keys::new(&root, id.as_bytes()));
+        let repo = Self {
+            opener: Opener::new(Arc::clone(&keys), id),
+            store,
+            id,
+            root,
+            keys,
+            mirror: Some(mirror.clone()),
+            ring: KeyRing::of(sealed),
+            cache: cache.join(crate::id::to_hex(id.as_bytes())),
+        };
+        let sealer = repo.sealer(Writer {
+            device: [0; 16],
+            started_ns: 0,
+        });
+        let marker = seal(&sealer, ObjectKind::Mirror, &mirror.encode(), host)?;
+        repo.store.put(&Name::marker(), &Payload::new(marker))?;
+        Ok(repo)
+    }
+
+    /// Opens the repository at `store` with one secret.
+    ///
+    /// # Errors
+    /// `NoRepository`, `NoKey`, `Damaged` when no copy of any slot can be read, `TooNew`.
+    pub fn open(
+        store: Arc<dyn Store>,
+        unlock: &Unlock,
+        cache: &Path,
+        monitor: &dyn Monitor,
+    ) -> Result<Self> {
+        let marker = read_marker(&*store)?;
+        let ring = KeyRing::read(&*store, monitor)?;
+        if marker.is_none() && ring.is_empty() {
+            return Err(no_repository(&*store));
+        }
+        let (root, id) = keyring::unlock(&*store, &ring, unlock)?;
+        let keys = Arc::new(Keys::new(&root, id.as_bytes()));
+        let opener = Opener::new(Arc::clone(&keys), id);
+        let mirror = match marker.map(|bytes| open_marker(&opener, &bytes)) {
+            Some(Ok(record)) => Some(record),
+            Some(Err(error)) if error.kind() == Kind::TooNew => return Err(error),
+            Some(Err(error)) => {
+                monitor.problem(&error.during("read the marker of this mirror"));
+                None
+            }
+            None => {
+                let what = format!("{}: the marker is missing; reading only", store.location());
+                monitor.problem(&Error::new(Kind::Damaged, what));
+                None
+            }
+        };
+        let cache = cache.join(crate::id::to_hex(id.as_bytes()));
+        Ok(Self {
+            store,
+            id,
+            root,
+            keys,
+            opener,
+            mirror,
+            ring,
+            cache,
+        })
+    }
+
+    /// The objects.
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    /// Which repository this is.
+    pub fn id(&self) -> RepoId {
+        self.id
+    }
+
+    /// All sub-keys.
+    pub fn keys(&self) -> &Arc<Keys> {
+        &self.keys
+    }
+
+    /// The root key, for new key slots alone.
+    pub fn root(&self) -> &RootKey {
+        &self.root
+    }
+
+    /// Opens boxes of this repository.
+    pub fn opener(&self) -> &Opener {
+        &self.opener
+    }
+
+    /// What the marker says; `None` when it is missing or damaged and only reading is possible.
+    pub fn mirror(&self) -> Option<&MirrorRecord> {
+        self.mirror.as_ref()
+    }
+
+    /// The key slots found.
+    pub fn ring(&self) -> &KeyRing {
+        &self.ring
+    }
+
+    /// This repository's folder in the cache.
+    pub fn cache(&self) -> &Path {
+        &self.cache
+    }
+
+    /// Seals boxes for `writer`; packs carry the recovery slot.
+    pub fn sealer(&self, writer: Writer) -> Sealer {
+        let recovery = self
+            .ring
+            .slots()
+            .find(|slot| slot.kind() == SlotKind::Words);
+        Sealer::new(
+            Arc::clone(&self.keys),
+            self.id,
+            recovery.map(|slot| *slot.as_bytes()),
+            writer.device,
+            writer.started_ns,
+        )
+    }
+
+    /// Refuses to go on where only reading is safe.
+    ///
+    /// # Errors
+    /// `Refused` without a whole marker.
+    pub fn require_writable(&self) -> Result<&MirrorRecord> {
+        self.mirror.as_ref().ok_or_else(|| {
+            Error::new(
+                Kind::Refused,
+                format!(
+                    "{}: the marker is missing or damaged, so nothing is written there",
+                    self.store.location()
+                ),
+            )
+            .hint("what is stored can still be read: heirloom restore, heirloom verify")
+        })
+    }
+
+    /// Reads and opens one small object.
+    ///
+    /// # Errors
+    /// `NotFound`, `Damaged` (also when the bytes do not hash to the name), `TooNew`.
+    pub fn read(&self, kind: ObjectKind, name: &Name) -> Result<Opened> {
+        let at = || format!("read {name} from {}", self.store.location());
+        let bytes = self.store.get(name, kind.bytes_max())?;
+        if name.folder().is_named_by_hash() && hash::object_id(&bytes).to_hex() != name.leaf() {
+            // A future version keeps its version number in the same place: newer is not damaged.
+            BoxHeader::decode(bytes.get(..PAGE).unwrap_or(&bytes)).during(at)?;
+            return Err(Error::new(Kind::Damaged, "its bytes do not match its name").during(at()));
+        }
+        self.opener.open(kind, &bytes).during(at)
+    }
+
+    /// Seals a record and puts it under the hash of its bytes.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub fn put_hashed(
+        &self,
+        sealer: &Sealer,
+        kind: ObjectKind,
+        area: &[u8],
+        record: &[u8],
+        host: &dyn Host,
+    ) -> Result<Id> {
+        let mut random = [0; 32];
+        host.random(&mut random);
+        let bytes = sealer.seal(kind, area, record, &random)?;
+        let id = hash::object_id(&bytes);
+        let name = Name::hashed(kind.folder(), &id.to_hex());
+        self.store.put(&name, &Payload::new(bytes))?;
+        Ok(id)
+    }
+}
+
+/// Seals a box without an area.
+///
+/// # Errors
+/// Where the box would be larger than any reader accepts.
+pub fn seal(sealer: &Sealer, kind: ObjectKind, record: &[u8], host: &dyn Host) -> Result<Vec<u8>> {
+    let mut random = [0; 32];
+    host.random(&mut random);
+    sealer.seal(kind, &[], record, &random)
+}
+
+/// Writes or renews the three files for a person without this program.
+///
+/// # Errors
+/// Those of the store.
+pub fn put_rescue_files(store: &dyn Store) -> Result<()> {
+    for (leaf, text) in rescue::FILES {
+        let name = Name::new(Folder::Top, leaf).expect("rescue files have names of the top folder");
+        store.put(&name, &Payload::new(text.as_bytes().to_vec()))?;
+    }
+    Ok(())
+}
+
+/// What a place without a repository is answered with.
+fn no_repository(store: &dyn Store) -> Error {
+    Error::new(
+        Kind::NoRepository,
+        format!("no repository at {}", store.location()),
+    )
+    .hint("check the location; is the disk plugged in? `heirloom init` makes a new repository")
+}
+
+fn read_marker(store: &dyn Store) -> Result<Option<Vec<u8>>> {
+    match store.get(&Name::marker(), ObjectKind::Mirror.bytes_max()) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == Kind::NotFound => Ok(None),
+        Err(error) if error.kind() == Kind::Damaged => Ok(Some(Vec::new())),
+        Err(error) => Err(error),
+    }
+}
+
+fn open_marker(opener: &Opener, bytes: &[u8]) -> Result<MirrorRecord> {
+    MirrorRecord::decode(&opener.open(ObjectKind::Mirror, bytes)?.record)
+}
+
+fn refuse_occupied(store: &dyn Store) -> Result<()> {
+    let mut found = read_marker(store)?.is_some();
+    for folder in [Folder::Keys, Folder::Keys2, Folder::Packs, Folder::Entries] {
+        store.list(folder, &mut |_| {
+            found = true;
+            Ok(())
+        })?;
+    }
+    if found {
+        return Err(Error::new(
+            Kind::Refused,
+            format!("{} already holds a repository", store.location()),
+        )
+        .hint(
+            "nothing is ever overwritten; use it with `heirloom backup`, or choose an empty folder",
+        ));
+    }
+    Ok(())
+}
+
+/// Key slots as read back, for callers that hold several.
+pub fn slot_id(slot: &KeySlot) -> Id {
+    hash::object_id(&slot.to_object())
+}

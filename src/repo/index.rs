@@ -1,0 +1,484 @@
+//! Blob to pack: sorted tables on this device, made from the mirror's index runs and, where no run knows a pack, from
+//! the directory at its end.
+//!
+//! A row is 40 bytes, so that one read of one page answers a look-up; nothing but a fence and the list of packs stays
+//! in memory, whatever the size of the repository:
+//!
+//!     prefix[16] · pack u32 · block offset u32 · stored u24 · raw u24 · codec u8 · kind u8 · offset u24 · length u24 · 0 u16
+//!
+//! A row counts only if its pack is in this session's own listing and no mark names it, so a stale table can neither
+//! lie a chunk into existence nor hide one: it only costs time.
+
+use crate::crypto::hash;
+use crate::device::table::writer::TableWriter;
+use crate::device::table::{self, Row, Table};
+use crate::error::{During, Error, Kind, Result};
+use crate::format::directory::{Codec, Directory};
+use crate::format::index::{Run, RunBuilder};
+use crate::format::pack::reader::{DirectoryRead, read_directory, tail_range};
+use crate::format::{BlobKind, ObjectKind};
+use crate::id::Id;
+use crate::limits::INDEX_ROWS_WRITTEN;
+use crate::monitor::{Counter, Monitor};
+use crate::name::{Folder, Name};
+use crate::repo::Repo;
+use crate::repo::publish::Presence;
+use std::collections::{HashMap, HashSet};
+use std::path::PathBuf;
+use std::sync::{Arc, PoisonError, RwLock};
+
+/// Tables at which all are merged into one.
+const TABLES_MAX: usize = 8;
+
+/// Where a blob lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The pack, by name.
+    pub pack: Id,
+    /// Data or tree pack.
+    pub pack_kind: ObjectKind,
+    /// Length of the pack's file.
+    pub pack_len: u64,
+    /// Where its block begins in the pack's plaintext.
+    pub block_offset: u32,
+    /// Bytes of the block as stored.
+    pub stored_len: u32,
+    /// Bytes of the block expanded.
+    pub raw_len: u32,
+    /// How it is stored.
+    pub codec: Codec,
+    /// Chunk, tree or list.
+    pub kind: BlobKind,
+    /// Where the blob begins in the expanded block.
+    pub offset: u32,
+    /// Its length.
+    pub len: u32,
+}
+
+#[derive(Clone, Copy)]
+struct PackInfo {
+    id: Id,
+    kind: ObjectKind,
+    len: u64,
+    present: bool,
+}
+
+struct Loaded {
+    table: Table,
+    packs: Vec<PackInfo>,
+    runs: Vec<Id>,
+}
+
+/// Every blob this session may lean on.
+pub struct Index {
+    /// Replaced as a whole, so that a look-up costs one count and no lock is held while the disk is read.
+    tables: RwLock<Arc<Vec<Arc<Loaded>>>>,
+    folder: PathBuf,
+    check_key: crate::crypto::secret::Secret<32>,
+    missing: Vec<Id>,
+}
+
+impl Index {
+    /// Opens the local tables and brings them up to what the mirror has. `publish` hears every run that was made from
+    /// directories because the mirror has none: a writer puts it there.
+    ///
+    /// # Errors
+    /// Those of the store and of the cache folder. Damaged runs and directories are problems, not errors.
+    pub fn open(
+        repo: &Repo,
+        presence: &Presence,
+        monitor: &dyn Monitor,
+        publish: &mut dyn FnMut(&Run) -> Result<Vec<Id>>,
+    ) -> Result<Self> {
+        let mut index = Self {
+            tables: RwLock::default(),
+            folder: repo.cache().join("index"),
+            check_key: repo.keys().cache().clone(),
+            missing: Vec::new(),
+        };
+        index.load_tables(presence)?;
+        index.fetch_runs(repo, presence, monitor)?;
+        index.read_directories(repo, presence, monitor, publish)?;
+        let known = index.known_packs();
+        index.missing = known
+            .into_iter()
+            .filter(|pack| !presence.packs().contains_key(pack) && !presence.is_tombed(pack))
+            .collect();
+        index.merge_if_many(presence)?;
+        Ok(index)
+    }
+
+    fn check(&self) -> impl Fn(&[u8]) -> [u8; 32] + '_ {
+        |bytes| *hash::keyed(&self.check_key, bytes).as_bytes()
+    }
+
+    fn list(&self) -> Arc<Vec<Arc<Loaded>>> {
+        Arc::clone(&self.tables.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    fn replace(&self, tables: Vec<Arc<Loaded>>) {
+        *self.tables.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(tables);
+    }
+
+    fn load_tables(&mut self, presence: &Presence) -> Result<()> {
+        for path in table::list(&self.folder)? {
+            let loaded = Table::open(&path, &self.check()).ok().and_then(|table| {
+                let (packs, runs) = decode_aux(table.aux(), presence)?;
+                Some(Loaded { table, packs, runs })
+            });
+            match loaded {
+                Some(loaded) => self.push(loaded),
+                None => table::remove(&path)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn push(&self, loaded: Loaded) {
+        let mut tables = self.list().to_vec();
+        tables.push(Arc::new(loaded));
+        self.replace(tables);
+    }
+
+    fn known_packs(&self) -> HashSet<Id> {
+        self.list()
+            .iter()
+            .flat_map(|loaded| loaded.packs.iter().map(|pack| pack.id))
+            .collect()
+    }
+
+    fn fetch_runs(&self, repo: &Repo, presence: &Presence, monitor: &dyn Monitor) -> Result<()> {
+        let known: HashSet<Id> = self
+            .list()
+            .iter()
+            .flat_map(|loaded| loaded.runs.clone())
+            .collect();
+        let mut wanted = Vec::new();
+        repo.store().list(Folder::Index, &mut |listed| {
+            wanted.extend(Id::from_hex(listed.name.leaf()).filter(|id| !known.contains(id)));
+            Ok(())
+        })?;
+        if wanted.is_empty() {
+            return Ok(());
+        }
+        monitor.phase("reading the index", Some(wanted.len() as u64));
+        for id in wanted {
+            let name = Name::hashed(Folder::Index, &id.to_hex());
+            let read = repo.read(ObjectKind::IndexRun, &name);
+            match read.and_then(|opened| Run::decode(&opened.area, &opened.record)) {
+                Ok(run) => self.add_run(&run, &[id], presence)?,
+                Err(error) if matches!(error.kind(), Kind::Damaged | Kind::TooNew) => {
+                    monitor.problem(
+                        &error.during(format!("{name} is passed by; packs tell what it held")),
+                    );
+                }
+                Err(error) if error.kind() == Kind::NotFound => {}
+                Err(error) => return Err(error),
+            }
+            monitor.count(Counter::Objects, 1);
+        }
+        Ok(())
+    }
+
+    fn read_directories(
+        &self,
+        repo: &Repo,
+        presence: &Presence,
+        monitor: &dyn Monitor,
+        publish: &mut dyn FnMut(&Run) -> Result<Vec<Id>>,
+    ) -> Result<()> {
+        let known = self.known_packs();
+        let mut loose: Vec<_> = presence
+            .packs()
+            .iter()
+            .filter(|(id, _)| !known.contains(id) && !presence.is_tombed(id))
+            .map(|(id, len)| (*id, *len))
+            .collect();
+        if loose.is_empty() {
+            return Ok(());
+        }
+        loose.sort_unstable();
+        monitor.phase(
+            "reading packs that no index knows",
+            Some(loose.len() as u64),
+        );
+        let mut builder = RunBuilder::new();
+        for (id, len) in loose {
+            match pack_directory(repo, &id, len) {
+                Ok((kind, directory)) => builder.add_pack(id, kind, len, &directory),
+                Err(error)
+                    if matches!(error.kind(), Kind::Damaged | Kind::TooNew | Kind::NotFound) =>
+                {
+                    monitor.problem(&error);
+                }
+                Err(error) => return Err(error),
+            }
+            monitor.count(Counter::Objects, 1);
+            if builder.rows() >= INDEX_ROWS_WRITTEN {
+                self.keep(std::mem::take(&mut builder).finish(), presence, publish)?;
+            }
+        }
+        self.keep(builder.finish(), presence, publish)
+    }
+
+    fn keep(
+        &self,
+        run: Run,
+        presence: &Presence,
+        publish: &mut dyn FnMut(&Run) -> Result<Vec<Id>>,
+    ) -> Result<()> {
+        if run.packs.is_empty() {
+            return Ok(());
+        }
+        let ids = publish(&run)?;
+        self.add_run(&run, &ids, presence)
+    }
+
+    /// Adds a run's rows as one more table; `ids` are the runs on the mirror that say the same.
+    ///
+    /// # Errors
+    /// Those of the cache folder.
+    pub fn add_run(&self, run: &Run, ids: &[Id], presence: &Presence) -> Result<()> {
+        let packs = run.packs.iter().map(|pack| PackInfo {
+            id: pack.id,
+            kind: pack.kind,
+            len: pack.file_len,
+            present: presence.holds(&pack.id),
+        });
+        self.add_table(run, ids, packs.collect())
+    }
+
+    /// As [`Index::add_run`], for packs that this session has just put.
+    ///
+    /// # Errors
+    /// Those of the cache folder.
+    pub fn add_own(&self, run: &Run, ids: &[Id]) -> Result<()> {
+        let packs = run.packs.iter().map(|pack| PackInfo {
+            id: pack.id,
+            kind: pack.kind,
+            len: pack.file_len,
+            present: true,
+        });
+        self.add_table(run, ids, packs.collect())
+    }
+
+    fn add_table(&self, run: &Run, ids: &[Id], packs: Vec<PackInfo>) -> Result<()> {
+        let aux = encode_aux(&packs, ids);
+        let path = self.folder.join(table_name(&aux));
+        let blocks: Vec<_> = run
+            .packs
+            .iter()
+            .zip(0u32..)
+            .flat_map(|(pack, number)| {
+                let mut offset = 0u32;
+                pack.blocks.iter().map(move |block| {
+                    let start = offset;
+                    offset = offset.saturating_add(block.stored_len);
+                    (number, start, block)
+                })
+            })
+            .collect();
+        let mut writer = TableWriter::create(&path)?;
+        for row in &run.rows {
+            let Some((pack, start, block)) = blocks.get(row.block as usize) else {
+                continue;
+            };
+            let mut bytes: Row = [0; 40];
+            bytes[..16].copy_from_slice(&row.prefix);
+            bytes[16..20].copy_from_slice(&pack.to_le_bytes());
+            bytes[20..24].copy_from_slice(&start.to_le_bytes());
+            put_u24(&mut bytes[24..27], block.stored_len);
+            put_u24(&mut bytes[27..30], block.raw_len);
+            bytes[30] = block.codec as u8;
+            bytes[31] = row.kind as u8;
+            put_u24(&mut bytes[32..35], row.offset);
+            put_u24(&mut bytes[35..38], row.len);
+            writer.push(&bytes)?;
+        }
+        writer.finish(&aux, &self.check())?;
+        let table = Table::open(&path, &self.check())?;
+        self.push(Loaded {
+            table,
+            packs,
+            runs: ids.to_vec(),
+        });
+        Ok(())
+    }
+
+    fn merge_if_many(&self, presence: &Presence) -> Result<()> {
+        let old = self.list();
+        if old.len() <= TABLES_MAX {
+            return Ok(());
+        }
+        let mut packs = Vec::new();
+        let mut numbers = HashMap::new();
+        let mut runs = Vec::new();
+        for loaded in old.iter() {
+            runs.extend(&loaded.runs);
+            for pack in loaded.packs.iter().filter(|pack| pack.present) {
+                numbers.entry(pack.id).or_insert_with(|| {
+                    packs.push(*pack);
+                    u32::try_from(packs.len() - 1).unwrap_or(u32::MAX)
+                });
+            }
+        }
+        runs.sort_unstable();
+        runs.dedup();
+        let aux = encode_aux(&packs, &runs);
+        let path = self.folder.join(table_name(&aux));
+        let mut writer = TableWriter::create(&path)?;
+        let tables: Vec<&Table> = old.iter().map(|loaded| &loaded.table).collect();
+        table::merge(
+            &tables,
+            &mut |table, row| {
+                let number = u32::from_le_bytes([row[16], row[17], row[18], row[19]]);
+                let pack = old[table].packs.get(number as usize);
+                let Some(new) = pack.and_then(|pack| numbers.get(&pack.id)) else {
+                    return false;
+                };
+                row[16..20].copy_from_slice(&new.to_le_bytes());
+                true
+            },
+            &mut writer,
+        )?;
+        writer.finish(&aux, &self.check())?;
+        let table = Table::open(&path, &self.check())?;
+        for loaded in old.iter() {
+            if loaded.table.path() != path {
+                table::remove(loaded.table.path())?;
+            }
+        }
+        let (packs, runs) = decode_aux(table.aux(), presence)
+            .ok_or_else(|| Error::new(Kind::Other, "read back the merged index table"))?;
+        self.replace(vec![Arc::new(Loaded { table, packs, runs })]);
+        Ok(())
+    }
+
+    /// Packs that an index run knows, no mark names and the listing lacks.
+    pub fn missing(&self) -> &[Id] {
+        &self.missing
+    }
+
+    /// Whether a blob with these first 16 bytes is present.
+    ///
+    /// # Errors
+    /// Those of the cache folder.
+    pub fn holds(&self, prefix: &[u8; 16], kind: BlobKind) -> Result<bool> {
+        for loaded in self.list().iter() {
+            let mut found = false;
+            loaded.table.find(prefix, &mut |row| {
+                found |= loaded.place(row).is_some_and(|place| place.kind == kind);
+            })?;
+            if found {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Every present copy of a blob.
+    ///
+    /// # Errors
+    /// Those of the cache folder.
+    pub fn places(&self, id: &Id, kind: BlobKind) -> Result<Vec<Place>> {
+        let mut places = Vec::new();
+        for loaded in self.list().iter() {
+            loaded.table.find(&id.prefix(), &mut |row| {
+                places.extend(loaded.place(row).filter(|place| place.kind == kind));
+            })?;
+        }
+        Ok(places)
+    }
+
+    /// Rows of all tables.
+    pub fn rows(&self) -> u64 {
+        self.list().iter().map(|loaded| loaded.table.len()).sum()
+    }
+}
+
+impl Loaded {
+    fn place(&self, row: &Row) -> Option<Place> {
+        let number = u32::from_le_bytes([row[16], row[17], row[18], row[19]]);
+        let pack = self
+            .packs
+            .get(number as usize)
+            .filter(|pack| pack.present)?;
+        Some(Place {
+            pack: pack.id,
+            pack_kind: pack.kind,
+            pack_len: pack.len,
+            block_offset: u32::from_le_bytes([row[20], row[21], row[22], row[23]]),
+            stored_len: get_u24(&row[24..27]),
+            raw_len: get_u24(&row[27..30]),
+            codec: Codec::from_number(row[30])?,
+            kind: BlobKind::from_number(row[31])?,
+            offset: get_u24(&row[32..35]),
+            len: get_u24(&row[35..38]),
+        })
+    }
+}
+
+/// Reads the directory at the end of a pack: one request, two when it is long. The kind is in its header.
+///
+/// # Errors
+/// `Damaged`, `TooNew`, and those of the store.
+pub fn pack_directory(repo: &Repo, id: &Id, len: u64) -> Result<(ObjectKind, Directory)> {
+    let name = Name::hashed(Folder::Packs, &id.to_hex());
+    let at = || format!("read the directory of {name}");
+    let mut range = tail_range(len).during(at)?;
+    loop {
+        let bytes = repo.store().get_range(&name, range.clone()).during(at)?;
+        match read_directory(repo.opener(), len, &bytes).during(at)? {
+            DirectoryRead::Found { kind, directory } => return Ok((kind, directory)),
+            DirectoryRead::Need(more) if more.start < range.start => range = more,
+            DirectoryRead::Need(_) => {
+                return Err(Error::new(Kind::Damaged, "its length does not add up").during(at()));
+            }
+        }
+    }
+}
+
+fn put_u24(into: &mut [u8], value: u32) {
+    into.copy_from_slice(&value.to_le_bytes()[..3]);
+}
+
+fn get_u24(bytes: &[u8]) -> u32 {
+    u32::from_le_bytes([bytes[0], bytes[1], bytes[2], 0])
+}
+
+fn table_name(aux: &[u8]) -> String {
+    format!("{}.table", &hash::object_id(aux).to_hex()[..32])
+}
+
+fn encode_aux(packs: &[PackInfo], runs: &[Id]) -> Vec<u8> {
+    let mut aux = Vec::with_capacity(8 + packs.len() * 41 + runs.len() * 32);
+    aux.extend((packs.len() as u64).to_le_bytes());
+    for pack in packs {
+        aux.extend(pack.id.as_bytes());
+        aux.push(pack.kind as u8);
+        aux.extend(pack.len.to_le_bytes());
+    }
+    for run in runs {
+        aux.extend(run.as_bytes());
+    }
+    aux
+}
+
+fn decode_aux(aux: &[u8], presence: &Presence) -> Option<(Vec<PackInfo>, Vec<Id>)> {
+    let (count, rest) = aux.split_first_chunk::<8>()?;
+    let bytes = usize::try_from(u64::from_le_bytes(*count))
+        .ok()?
+        .checked_mul(41)?;
+    let packs = rest.get(..bytes)?.chunks_exact(41).map(|pack| {
+        let id = Id::from_slice(&pack[..32])?;
+        let len = u64::from_le_bytes(pack[33..].try_into().ok()?);
+        Some(PackInfo {
+            id,
+            kind: ObjectKind::from_number(pack[32])?,
+            len,
+            present: presence.holds(&id),
+        })
+    });
+    let runs = rest.get(bytes..)?.chunks_exact(32).map(Id::from_slice);
+    Some((packs.collect::<Option<_>>()?, runs.collect::<Option<_>>()?))
+}

@@ -1,0 +1,286 @@
+//! Id to bytes: fetched, decrypted, expanded, and the id recomputed, every time.
+
+use crate::compress::Expander;
+use crate::error::{During, Error, Kind, Result};
+use crate::format::block::blob_id;
+use crate::format::boxes::BoxReader;
+use crate::format::directory::Codec;
+use crate::format::{BlobKind, ObjectKind};
+use crate::id::Id;
+use crate::limits::PAGE;
+use crate::name::{Folder, Name};
+use crate::repo::Repo;
+use crate::repo::index::{Index, Place};
+use std::collections::HashMap;
+use std::ops::Range;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Expanded blocks kept, in bytes.
+const CACHED_BYTES: usize = 16 << 20;
+/// Opened pack headers kept.
+const CACHED_HEADERS: usize = 64;
+
+/// A pack and where a block begins in it.
+type BlockKey = (Id, u32);
+
+/// Reads blobs of one repository. Shared by threads.
+pub struct Loader {
+    repo: Arc<Repo>,
+    index: Arc<Index>,
+    blocks: Mutex<Recent<BlockKey, Arc<Vec<u8>>>>,
+    headers: Mutex<Recent<Id, Arc<BoxReader>>>,
+}
+
+/// A few values by key, the least recently used thrown out.
+struct Recent<K, V> {
+    held: HashMap<K, (u64, usize, V)>,
+    clock: u64,
+    weight: usize,
+    weight_max: usize,
+}
+
+impl<K: std::hash::Hash + Eq + Copy, V: Clone> Recent<K, V> {
+    fn new(weight_max: usize) -> Self {
+        Self {
+            held: HashMap::new(),
+            clock: 0,
+            weight: 0,
+            weight_max,
+        }
+    }
+
+    fn get(&mut self, key: &K) -> Option<V> {
+        self.clock += 1;
+        let (used, _, value) = self.held.get_mut(key)?;
+        *used = self.clock;
+        Some(value.clone())
+    }
+
+    fn put(&mut self, key: K, weight: usize, value: V) {
+        self.clock += 1;
+        self.weight += weight;
+        if let Some((_, old, _)) = self.held.insert(key, (self.clock, weight, value)) {
+            self.weight -= old;
+        }
+        while self.weight > self.weight_max && self.held.len() > 1 {
+            let Some(oldest) = self
+                .held
+                .iter()
+                .min_by_key(|(_, (used, ..))| *used)
+                .map(|(key, _)| *key)
+            else {
+                return;
+            };
+            if let Some((_, weight, _)) = self.held.remove(&oldest) {
+                self.weight -= weight;
+            }
+        }
+    }
+}
+
+impl Loader {
+    /// A loader over what `index` knows.
+    pub fn new(repo: &Arc<Repo>, index: &Arc<Index>) -> Self {
+        Self {
+            repo: Arc::clone(repo),
+            index: Arc::clone(index),
+            blocks: Mutex::new(Recent::new(CACHED_BYTES)),
+            headers: Mutex::new(Recent::new(CACHED_HEADERS)),
+        }
+    }
+
+    /// What it looks things up in.
+    pub fn index(&self) -> &Arc<Index> {
+        &self.index
+    }
+
+    /// The repository it reads.
+    pub fn repo(&self) -> &Arc<Repo> {
+        &self.repo
+    }
+
+    /// The blob with this id, tried at every place that has it.
+    ///
+    /// # Errors
+    /// `NotFound` when no index or directory names it, `Damaged` when every place failed.
+    pub fn load(&self, kind: BlobKind, id: &Id) -> Result<Vec<u8>> {
+        let mut failed = None;
+        for place in self.index.places(id, kind)? {
+            match self.load_at(kind, id, &place) {
+                Ok(bytes) => return Ok(bytes),
+                Err(error) => failed = Some(error),
+            }
+        }
+        Err(failed.unwrap_or_else(|| missing(kind, id)))
+    }
+
+    fn load_at(&self, kind: BlobKind, id: &Id, place: &Place) -> Result<Vec<u8>> {
+        let key = (place.pack, place.block_offset);
+        let cached = self
+            .blocks
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&key);
+        let block = match cached {
+            Some(block) => block,
+            None => {
+                let mut raw = Vec::new();
+                self.read_block(place, &mut Expander::new(), &mut raw)?;
+                let block = Arc::new(raw);
+                let mut blocks = self.blocks.lock().unwrap_or_else(PoisonError::into_inner);
+                blocks.put(key, block.len(), Arc::clone(&block));
+                block
+            }
+        };
+        let bytes = place
+            .slice(&block)
+            .ok_or_else(|| damaged_pack(place, "a block is shorter than the index says"))?;
+        if blob_id(self.repo.keys(), kind, bytes) != *id {
+            return Err(damaged_pack(place, "a blob does not hash to its id"));
+        }
+        Ok(bytes.to_vec())
+    }
+
+    /// The expanded block that holds `place`, into `raw`. Ids are left to the caller, who knows which ones it wants.
+    ///
+    /// # Errors
+    /// `Damaged`, `TooNew`, and those of the store.
+    pub fn read_block(
+        &self,
+        place: &Place,
+        expander: &mut Expander,
+        raw: &mut Vec<u8>,
+    ) -> Result<()> {
+        let mut stored = Vec::new();
+        self.read_stored(place, &mut stored)?;
+        expand_block(place, &stored, expander, raw)
+    }
+
+    /// The stored bytes of the block that holds `place`, decrypted, into `stored`.
+    ///
+    /// # Errors
+    /// As [`Loader::read_block`].
+    pub fn read_stored(&self, place: &Place, stored: &mut Vec<u8>) -> Result<()> {
+        let len = u64::from(place.stored_len);
+        let from = self.read_plain(place, u64::from(place.block_offset), len, stored)?;
+        let end = from + place.stored_len as usize;
+        stored.truncate(end);
+        stored.drain(..from);
+        Ok(())
+    }
+
+    /// Plaintext of whole segments of the pack of `place` that cover `len` bytes from `offset`; returns where in `plain`
+    /// those begin. Several blocks that lie side by side can so be had in one request.
+    ///
+    /// # Errors
+    /// As [`Loader::read_block`].
+    pub fn read_plain(
+        &self,
+        place: &Place,
+        offset: u64,
+        len: u64,
+        plain: &mut Vec<u8>,
+    ) -> Result<usize> {
+        let name = Name::hashed(Folder::Packs, &place.pack.to_hex());
+        let at = || format!("read {name} from {}", self.repo.store().location());
+        let reader = self.header(place, &name).during(at)?;
+        let range = reader.range_of(offset, len);
+        *plain = self
+            .repo
+            .store()
+            .get_range(&name, range.clone())
+            .during(at)?;
+        reader.open_range(range.start, plain).during(at)?;
+        let from = offset - reader.plain_offset(range.start);
+        usize::try_from(from)
+            .ok()
+            .filter(|from| from + usize::try_from(len).unwrap_or(usize::MAX) <= plain.len())
+            .ok_or_else(|| damaged_pack(place, "it is shorter than the index says"))
+    }
+
+    fn header(&self, place: &Place, name: &Name) -> Result<Arc<BoxReader>> {
+        let cached = self
+            .headers
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .get(&place.pack);
+        if let Some(reader) = cached {
+            return Ok(reader);
+        }
+        let open = |range: Range<u64>| {
+            let bytes = self.repo.store().get_range(name, range)?;
+            self.repo
+                .opener()
+                .reader(place.pack_kind, &bytes, place.pack_len)
+        };
+        let page = PAGE as u64;
+        // The same header stands at both ends: one bad sector does not lock the pack.
+        let reader = match open(0..page) {
+            Ok(reader) => reader,
+            Err(error) if error.kind() == Kind::Damaged => {
+                open(place.pack_len.saturating_sub(page)..place.pack_len).map_err(|_| error)?
+            }
+            Err(error) => return Err(error),
+        };
+        let reader = Arc::new(reader);
+        let mut headers = self.headers.lock().unwrap_or_else(PoisonError::into_inner);
+        headers.put(place.pack, 1, Arc::clone(&reader));
+        Ok(reader)
+    }
+}
+
+impl Place {
+    /// The blob's bytes within its expanded block.
+    pub fn slice<'a>(&self, block: &'a [u8]) -> Option<&'a [u8]> {
+        let start = self.offset as usize;
+        block.get(start..start + self.len as usize)
+    }
+}
+
+/// Expands the stored bytes of a block.
+///
+/// # Errors
+/// `Damaged`.
+pub fn expand_block(
+    place: &Place,
+    stored: &[u8],
+    expander: &mut Expander,
+    raw: &mut Vec<u8>,
+) -> Result<()> {
+    match place.codec {
+        Codec::Stored => {
+            raw.clear();
+            raw.extend_from_slice(stored);
+            Ok(())
+        }
+        Codec::Zstd => expander
+            .expand(stored, place.raw_len as usize, raw)
+            .ok_or_else(|| damaged_pack(place, "a block does not expand to its length")),
+    }
+}
+
+fn damaged_pack(place: &Place, why: &'static str) -> Error {
+    let name = Name::hashed(Folder::Packs, &place.pack.to_hex());
+    Error::new(Kind::Damaged, format!("{name}: {why}"))
+}
+
+fn missing(kind: BlobKind, id: &Id) -> Error {
+    let noun = match kind {
+        BlobKind::Chunk => "chunk",
+        BlobKind::Tree => "tree",
+        BlobKind::List => "content list",
+    };
+    Error::new(
+        Kind::Damaged,
+        format!("{noun} {id} is in no pack of this mirror"),
+    )
+}
+
+/// Whether a pack of this kind holds such blobs.
+pub fn pack_kind_of(kind: BlobKind) -> ObjectKind {
+    if kind == BlobKind::Chunk {
+        ObjectKind::DataPack
+    } else {
+        ObjectKind::TreePack
+    }
+}

@@ -1,0 +1,250 @@
+//! Publish on one mirror: intent, upload, barrier, commit slot (format 11.2).
+//!
+//! A session announces itself before it looks at what exists, and is decided by one small object that it or the
+//! collector can create, not both. What is deleted while it runs is only what it has seen marked.
+
+use crate::error::{Error, Kind, Result};
+use crate::format::ObjectKind;
+use crate::format::boxes::Sealer;
+use crate::format::chain::Entry;
+use crate::format::commit::{CommitSlot, Intent};
+use crate::format::mark::Mark;
+use crate::host::Host;
+use crate::id::{Id, to_hex};
+use crate::monitor::Monitor;
+use crate::name::{Folder, Name};
+use crate::repo::{Repo, Writer, seal};
+use crate::store::{Payload, Placed};
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// How often a long session renews its intent.
+const RENEW: Duration = Duration::from_secs(600);
+
+/// The packs of one listing and the tombs known with it: what a session may lean on.
+#[derive(Clone, Default)]
+pub struct Presence {
+    packs: HashMap<Id, u64>,
+    tombs: HashSet<Id>,
+}
+
+impl Presence {
+    /// Lists `packs/` and reads every mark.
+    ///
+    /// # Errors
+    /// Those of the store; `TooNew` or `Damaged` for a mark that cannot be read, since what it names is unknown.
+    pub fn read(repo: &Repo) -> Result<Self> {
+        let (tombs, _) = read_marks(repo)?;
+        Ok(Self {
+            packs: list_packs(repo)?,
+            tombs,
+        })
+    }
+
+    /// Whether this pack is listed and no mark names it.
+    pub fn holds(&self, pack: &Id) -> bool {
+        self.packs.contains_key(pack) && !self.tombs.contains(pack)
+    }
+
+    /// Whether the pack is named by a mark.
+    pub fn is_tombed(&self, pack: &Id) -> bool {
+        self.tombs.contains(pack)
+    }
+
+    /// Every pack listed, with its length.
+    pub fn packs(&self) -> &HashMap<Id, u64> {
+        &self.packs
+    }
+
+    /// Whether a mark is in progress: something listed is named by one.
+    pub fn has_mark_in_progress(&self) -> bool {
+        self.tombs.iter().any(|pack| self.packs.contains_key(pack))
+    }
+}
+
+fn list_packs(repo: &Repo) -> Result<HashMap<Id, u64>> {
+    let mut packs = HashMap::new();
+    repo.store().list(Folder::Packs, &mut |listed| {
+        if let Some(id) = Id::from_hex(listed.name.leaf()) {
+            packs.insert(id, listed.len);
+        }
+        Ok(())
+    })?;
+    Ok(packs)
+}
+
+fn read_marks(repo: &Repo) -> Result<(HashSet<Id>, BTreeSet<Id>)> {
+    let mut ids = BTreeSet::new();
+    repo.store().list(Folder::Marks, &mut |listed| {
+        ids.extend(Id::from_hex(listed.name.leaf()));
+        Ok(())
+    })?;
+    let mut tombs = HashSet::new();
+    for id in &ids {
+        let name = Name::hashed(Folder::Marks, &id.to_hex());
+        let mark = Mark::decode(&repo.read(ObjectKind::Mark, &name)?.record)?;
+        tombs.extend(mark.packs);
+    }
+    Ok((tombs, ids))
+}
+
+/// One run of Publish, from its intent to its commit slot.
+pub struct Session {
+    repo: Arc<Repo>,
+    host: Arc<dyn Host>,
+    sealer: Arc<Sealer>,
+    writer: Writer,
+    id: [u8; 16],
+    purpose: &'static str,
+    intents: u32,
+    renewed: Duration,
+    marks: BTreeSet<Id>,
+    presence: Presence,
+}
+
+impl Session {
+    /// P1 to P3: announces the session, then reads marks, then lists packs.
+    ///
+    /// # Errors
+    /// `Refused` where writing is not safe, `TooNew`, and those of the store.
+    pub fn begin(
+        repo: &Arc<Repo>,
+        host: &Arc<dyn Host>,
+        writer: Writer,
+        purpose: &'static str,
+    ) -> Result<Self> {
+        let marker = repo.require_writable()?;
+        if !marker.may_write() {
+            let what = format!("{} follows a newer protocol", repo.store().location());
+            return Err(Error::new(Kind::TooNew, what)
+                .hint("upgrade heirloom; reading and restoring still work, nothing is damaged"));
+        }
+        let mut session = Self {
+            repo: Arc::clone(repo),
+            host: Arc::clone(host),
+            sealer: Arc::new(repo.sealer(writer)),
+            writer,
+            id: [0; 16],
+            purpose,
+            intents: 0,
+            renewed: Duration::ZERO,
+            marks: BTreeSet::new(),
+            presence: Presence::default(),
+        };
+        session.announce()?;
+        Ok(session)
+    }
+
+    fn announce(&mut self) -> Result<()> {
+        self.host.random(&mut self.id);
+        self.intents = 0;
+        // Named in the intent are the marks seen before it; the tombs that count are read after it (P2).
+        (_, self.marks) = read_marks(&self.repo)?;
+        self.put_intent()?;
+        let (tombs, _) = read_marks(&self.repo)?;
+        self.presence = Presence {
+            packs: list_packs(&self.repo)?,
+            tombs,
+        };
+        Ok(())
+    }
+
+    fn put_intent(&mut self) -> Result<()> {
+        let intent = Intent {
+            session: self.id,
+            device: self.writer.device,
+            kind: self.purpose.to_owned(),
+            marks: self.marks.iter().copied().collect(),
+            started: self.host.now().seconds,
+        };
+        let bytes = seal(
+            &self.sealer,
+            ObjectKind::Intent,
+            &intent.encode(),
+            &*self.host,
+        )?;
+        self.repo
+            .store()
+            .put(&self.intent_name(self.intents), &Payload::new(bytes))?;
+        self.intents += 1;
+        self.renewed = self.host.elapsed();
+        Ok(())
+    }
+
+    fn intent_name(&self, n: u32) -> Name {
+        Name::new(Folder::Intents, &format!("{}.{n}", to_hex(&self.id)))
+            .expect("session and number make a leaf")
+    }
+
+    /// Puts another intent when the last one is ten minutes old, so that a collector sees that we live.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub fn renew(&mut self) -> Result<()> {
+        if self.host.elapsed().saturating_sub(self.renewed) >= RENEW {
+            self.put_intent()?;
+        }
+        Ok(())
+    }
+
+    /// What this session may lean on.
+    pub fn presence(&self) -> &Presence {
+        &self.presence
+    }
+
+    /// Seals this session's boxes.
+    pub fn sealer(&self) -> &Arc<Sealer> {
+        &self.sealer
+    }
+
+    /// P7 and P8: puts the entry and decides the session. Everything it leans on is durable before.
+    ///
+    /// An ABORT found there means that a collector gave up waiting for us: [`Outcome::Aborted`], after which nothing
+    /// of this session is visible and the caller begins again; its packs are simply found.
+    ///
+    /// # Errors
+    /// Those of the store.
+    pub fn commit(&mut self, entry: &Entry) -> Result<Outcome> {
+        let id = self.repo.put_hashed(
+            &self.sealer,
+            ObjectKind::Entry,
+            &[],
+            &entry.encode(),
+            &*self.host,
+        )?;
+        let slot = CommitSlot::Commit(vec![id]);
+        let bytes = seal(
+            &self.sealer,
+            ObjectKind::Commit,
+            &slot.encode(),
+            &*self.host,
+        )?;
+        let name = Name::new(Folder::Commits, &to_hex(&self.id)).expect("a session is 32 digits");
+        let payload = Payload::new(bytes);
+        match self.repo.store().put_if_absent(&name, &payload)? {
+            Placed::Mine => {}
+            Placed::Taken => return Ok(Outcome::Aborted),
+            Placed::Cannot => self.repo.store().put(&name, &payload)?,
+        }
+        Ok(Outcome::Committed(id))
+    }
+
+    /// P9, also for a session that ends without a commit: its intents go, as far as the mirror lets them.
+    pub fn end(self, monitor: &dyn Monitor) {
+        for n in 0..self.intents {
+            if let Err(error) = self.repo.store().delete(&self.intent_name(n)) {
+                monitor.problem(&error);
+            }
+        }
+    }
+}
+
+/// How a session was decided.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The entry is visible.
+    Committed(Id),
+    /// Nothing of the session is visible; begin again.
+    Aborted,
+}
