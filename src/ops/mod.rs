@@ -1,1 +1,6 @@
-//! The verbs.
+//! The verbs, functions over an open repository, in order: a verb may use those above it.
+
+pub mod credits;
+
+pub mod backup;
+pub mod verify;

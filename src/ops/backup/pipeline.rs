@@ -1,0 +1,475 @@
+//! Reading: files are opened, read, cut and hashed by a few threads, in numbered batches that are taken up in order.
+//!
+//! A small file is read whole into its batch's buffer. A large one is read through at most two windows that travel to
+//! the sequencer and back. The dispatcher takes credits for a batch before it hands it over, in order, so the batch
+//! that is awaited always has what it needs.
+
+use crate::chunker::Chunker;
+use crate::chunker::class::{self, Class};
+use crate::compress::probe::{Group, Probe, is_text};
+use crate::crypto::derive::Keys;
+use crate::error::{Error, Kind, Result};
+use crate::format::BlobKind;
+use crate::format::block::blob_id;
+use crate::id::Id;
+use crate::limits::{KIB, MIB};
+use crate::ops::credits::Credits;
+use crate::source::metadata::{self, Extent, Opened};
+use crate::source::{Item, ItemKind, Stat};
+use crossbeam_channel::{Receiver, Sender, bounded};
+use std::ops::Range;
+use std::os::unix::fs::FileExt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Files up to this size are read whole into their batch.
+pub const SMALL_FILE: u64 = 256 * KIB as u64;
+/// Bytes and files of a batch.
+pub const BATCH_BYTES: usize = MIB;
+/// Files of a batch.
+pub const BATCH_FILES: usize = 256;
+/// A window holds the longest chunk and some more.
+const WINDOW_BYTES: usize = 5 * MIB;
+/// Bytes that may be held by all batches together.
+const CREDITS: usize = 16 * MIB;
+
+/// A piece of a file between two cuts.
+#[derive(Clone, Debug)]
+pub struct Piece {
+    /// Its id.
+    pub id: Id,
+    /// Where it lies in the buffer it came with.
+    pub range: Range<usize>,
+    /// Who shares a block with it.
+    pub group: Group,
+}
+
+/// Everything but the content of one item, as it was when it was read.
+#[derive(Debug)]
+pub struct Facts {
+    /// What stat said of the opened file.
+    pub stat: Stat,
+    /// Extended attributes.
+    pub xattrs: Vec<(Vec<u8>, Vec<u8>)>,
+    /// Where a symbolic link points.
+    pub link: Vec<u8>,
+    /// How finely it was cut.
+    pub class: Class,
+    /// Bytes of content, holes included.
+    pub size: u64,
+    /// Holes that were not read.
+    pub holes: Vec<(u64, u64)>,
+    /// It changed while it was being read.
+    pub changed: bool,
+    /// Its end could not be read.
+    pub torn: Option<Error>,
+}
+
+/// What a reader sends.
+pub enum Part {
+    /// The small files of a batch, in order, each with its pieces in `buffer`.
+    Small(Buffer, Vec<Result<(Facts, Vec<Piece>)>>),
+    /// Some pieces of a large file.
+    Window(Window, Vec<Piece>),
+    /// The large file is complete.
+    End(Box<Result<Facts>>),
+}
+
+/// A batch's buffer and its credits; both go back when it is dropped.
+pub struct Buffer {
+    /// The bytes.
+    pub bytes: Vec<u8>,
+    credits: usize,
+    shared: Arc<Shared>,
+}
+
+impl Drop for Buffer {
+    fn drop(&mut self) {
+        let bytes = std::mem::take(&mut self.bytes);
+        if bytes.len() == BATCH_BYTES {
+            let mut spare = self
+                .shared
+                .spare
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner);
+            if spare.len() < CREDITS / BATCH_BYTES {
+                spare.push(bytes);
+            }
+        }
+        self.shared.credits.give(self.credits);
+    }
+}
+
+/// A large file's buffer; it goes back to its reader when it is dropped, wherever that happens.
+pub struct Window {
+    /// The bytes.
+    pub bytes: Vec<u8>,
+    back: Sender<Vec<u8>>,
+}
+
+impl Drop for Window {
+    fn drop(&mut self) {
+        // A reader that needs no more windows has hung up.
+        drop(self.back.send(std::mem::take(&mut self.bytes)));
+    }
+}
+
+struct Job {
+    items: Vec<Item>,
+    large: bool,
+    credits: usize,
+    parts: Sender<Part>,
+}
+
+struct Shared {
+    credits: Credits,
+    spare: Mutex<Vec<Vec<u8>>>,
+    chunker: Chunker,
+    keys: Arc<Keys>,
+}
+
+/// The threads that read.
+pub struct Readers {
+    jobs: Sender<Job>,
+    shared: Arc<Shared>,
+}
+
+impl Readers {
+    /// Starts `threads` of them. They end when this and all it gave out are dropped.
+    pub fn start(chunker: Chunker, keys: Arc<Keys>, threads: usize) -> Self {
+        let shared = Arc::new(Shared {
+            credits: Credits::new(CREDITS),
+            spare: Mutex::new(Vec::new()),
+            chunker,
+            keys,
+        });
+        let (jobs, todo) = bounded::<Job>(CREDITS / BATCH_BYTES);
+        for _ in 0..threads {
+            let (shared, todo) = (Arc::clone(&shared), todo.clone());
+            std::thread::spawn(move || {
+                let mut reader = Reader {
+                    shared,
+                    probe: Probe::new(),
+                };
+                while let Ok(job) = todo.recv() {
+                    reader.run(job);
+                }
+            });
+        }
+        Self { jobs, shared }
+    }
+
+    /// Hands a batch over once there are credits for it: several small items, or a single large file.
+    pub fn submit(&self, items: Vec<Item>, large: bool) -> Receiver<Part> {
+        let want = match items.first() {
+            Some(item) if large => {
+                window_bytes(item.stat.size)
+                    * if fits_one_window(item.stat.size) {
+                        1
+                    } else {
+                        2
+                    }
+            }
+            _ => BATCH_BYTES,
+        };
+        let credits = self.shared.credits.take(want);
+        let (parts, results) = bounded(1);
+        // A send fails only when every reader has panicked; the receiver then ends at once and says so.
+        drop(self.jobs.send(Job {
+            items,
+            large,
+            credits,
+            parts,
+        }));
+        results
+    }
+
+    /// Reads one item on this thread, as a reader would: for the rare one that turns out not to be reusable.
+    pub fn read_now(&self, item: Item) -> Receiver<Part> {
+        let large = is_large(&item.stat);
+        let (parts, results) = bounded(4);
+        let shared = Arc::clone(&self.shared);
+        std::thread::spawn(move || {
+            let credits = 0;
+            Reader {
+                shared,
+                probe: Probe::new(),
+            }
+            .run(Job {
+                items: vec![item],
+                large,
+                credits,
+                parts,
+            });
+        });
+        results
+    }
+}
+
+/// Whether an item is a file that travels alone.
+pub fn is_large(stat: &Stat) -> bool {
+    stat.kind == ItemKind::File && stat.size > SMALL_FILE
+}
+
+fn fits_one_window(size: u64) -> bool {
+    size < WINDOW_BYTES as u64
+}
+
+fn window_bytes(size: u64) -> usize {
+    usize::try_from(size + 1).map_or(WINDOW_BYTES, |size| size.min(WINDOW_BYTES))
+}
+
+struct Reader {
+    shared: Arc<Shared>,
+    probe: Probe,
+}
+
+impl Reader {
+    fn run(&mut self, job: Job) {
+        if job.large {
+            let facts = match job.items.first() {
+                Some(item) => self.large(item, &job.parts),
+                None => Err(Error::new(
+                    Kind::Other,
+                    "a batch without items: this is a bug",
+                )),
+            };
+            // Whoever does not listen any more has failed already.
+            drop(job.parts.send(Part::End(Box::new(facts))));
+            self.shared.credits.give(job.credits);
+            return;
+        }
+        let spare = self
+            .shared
+            .spare
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .pop();
+        let bytes = spare.unwrap_or_else(|| vec![0; BATCH_BYTES]);
+        let mut buffer = Buffer {
+            bytes,
+            credits: job.credits,
+            shared: Arc::clone(&self.shared),
+        };
+        let mut used = 0;
+        let mut results = Vec::with_capacity(job.items.len());
+        for item in &job.items {
+            results.push(self.small(item, &mut buffer.bytes, &mut used));
+        }
+        drop(job.parts.send(Part::Small(buffer, results)));
+    }
+
+    fn small(
+        &mut self,
+        item: &Item,
+        buffer: &mut [u8],
+        used: &mut usize,
+    ) -> Result<(Facts, Vec<Piece>)> {
+        if item.stat.kind != ItemKind::File {
+            return Ok((special(item)?, Vec::new()));
+        }
+        let opened = metadata::open_file(&item.path)?;
+        let start = *used;
+        let room = usize::try_from(item.stat.size.min(opened.stat.size))
+            .unwrap_or(0)
+            .min(buffer.len() - start);
+        let mut facts = facts_of(&opened);
+        let read = read_full(&opened, 0, &mut buffer[start..start + room]);
+        let len = settle(&mut facts, room, read);
+        *used = start + len;
+        facts.size = len as u64;
+        let bytes = &buffer[start..start + len];
+        let mut pieces = Vec::new();
+        facts.class = class::classify(&bytes[..len.min(4096)], Some(facts.size));
+        self.cut(facts.class, bytes, start, true, &mut 0, &mut pieces);
+        facts.changed |= has_changed(&opened, facts.size);
+        Ok((facts, pieces))
+    }
+
+    /// Cuts `bytes`, which begin at `base` of their buffer, as far as that is decided; returns the bytes cut off.
+    fn cut(
+        &mut self,
+        class: Class,
+        bytes: &[u8],
+        base: usize,
+        at_end: bool,
+        scanned: &mut usize,
+        pieces: &mut Vec<Piece>,
+    ) -> usize {
+        let mut from = 0;
+        while from < bytes.len() {
+            let Some(len) = self
+                .shared
+                .chunker
+                .find(class, &bytes[from..], scanned, at_end)
+            else {
+                break;
+            };
+            *scanned = 0;
+            let piece = &bytes[from..from + len];
+            pieces.push(Piece {
+                id: blob_id(&self.shared.keys, BlobKind::Chunk, piece),
+                range: base + from..base + from + len,
+                group: self.group(class, piece),
+            });
+            from += len;
+        }
+        from
+    }
+
+    fn group(&mut self, class: Class, piece: &[u8]) -> Group {
+        if self.probe.incompressible(piece) {
+            Group::Raw
+        } else if class == Class::Page {
+            Group::Page
+        } else if is_text(piece) {
+            Group::Text
+        } else {
+            Group::Binary
+        }
+    }
+
+    fn large(&mut self, item: &Item, parts: &Sender<Part>) -> Result<Facts> {
+        let opened = metadata::open_file(&item.path)?;
+        let mut facts = facts_of(&opened);
+        let size = opened.stat.size;
+        let extents = metadata::extents(&opened.file, &opened.stat)?;
+        let windows = if fits_one_window(size) { 1 } else { 2 };
+        let (give, returned) = bounded(2);
+        for _ in 0..windows {
+            drop(give.send(vec![0; window_bytes(size)]));
+        }
+        let mut head = [0; 4096];
+        let known = read_full(&opened, 0, &mut head).unwrap_or(0);
+        facts.class = class::classify(&head[..known], Some(size));
+        let mut end = 0;
+        for extent in &extents {
+            if extent.hole {
+                facts.holes.push((extent.offset, extent.len));
+                end = extent.offset + extent.len;
+                continue;
+            }
+            end = self.extent(&opened, extent, &mut facts, parts, (&give, &returned));
+            if end < extent.offset + extent.len {
+                break;
+            }
+        }
+        facts.size = end;
+        facts.changed |= has_changed(&opened, end);
+        Ok(facts)
+    }
+
+    /// Reads one extent through the windows; returns where reading ended.
+    fn extent(
+        &mut self,
+        opened: &Opened,
+        extent: &Extent,
+        facts: &mut Facts,
+        parts: &Sender<Part>,
+        (give, returned): (&Sender<Vec<u8>>, &Receiver<Vec<u8>>),
+    ) -> u64 {
+        let (mut offset, end) = (extent.offset, extent.offset + extent.len);
+        let mut carried: Vec<u8> = Vec::new();
+        let mut scanned = 0;
+        loop {
+            let Ok(bytes) = returned.recv() else {
+                return offset;
+            };
+            let mut window = Window {
+                bytes,
+                back: give.clone(),
+            };
+            let kept = carried.len();
+            window.bytes[..kept].copy_from_slice(&carried);
+            let left = end - offset;
+            let free = window.bytes.len() - kept;
+            let room = usize::try_from(left).map_or(free, |left| left.min(free));
+            let read = read_full(opened, offset, &mut window.bytes[kept..kept + room]);
+            let len = settle(facts, room, read);
+            offset += len as u64;
+            let at_end = offset == end || len < room;
+            let mut pieces = Vec::new();
+            let bytes = &window.bytes[..kept + len];
+            let cut = self.cut(facts.class, bytes, 0, at_end, &mut scanned, &mut pieces);
+            carried.clear();
+            carried.extend_from_slice(&bytes[cut..]);
+            if parts.send(Part::Window(window, pieces)).is_err() || at_end {
+                return offset;
+            }
+        }
+    }
+}
+
+fn facts_of(opened: &Opened) -> Facts {
+    Facts {
+        stat: opened.stat,
+        xattrs: opened.attributes.clone(),
+        link: Vec::new(),
+        class: Class::Small,
+        size: 0,
+        holes: Vec::new(),
+        changed: false,
+        torn: None,
+    }
+}
+
+/// A link, pipe or device: nothing to read but what describes it.
+fn special(item: &Item) -> Result<Facts> {
+    let link = if item.stat.kind == ItemKind::Symlink {
+        metadata::read_link(&item.path)?
+    } else {
+        Vec::new()
+    };
+    Ok(Facts {
+        stat: item.stat,
+        xattrs: metadata::attributes_of_path(&item.path)?,
+        link,
+        class: Class::Small,
+        size: 0,
+        holes: Vec::new(),
+        changed: false,
+        torn: None,
+    })
+}
+
+/// How many bytes count of a read that should have given `room`.
+fn settle(
+    facts: &mut Facts,
+    room: usize,
+    read: std::result::Result<usize, (usize, std::io::Error)>,
+) -> usize {
+    match read {
+        Ok(len) => {
+            facts.changed |= len < room;
+            len
+        }
+        Err((len, error)) => {
+            facts.torn = Some(Error::io("its end could not be read", error));
+            len
+        }
+    }
+}
+
+fn read_full(
+    opened: &Opened,
+    offset: u64,
+    into: &mut [u8],
+) -> std::result::Result<usize, (usize, std::io::Error)> {
+    let mut len = 0;
+    while len < into.len() {
+        match opened.file.read_at(&mut into[len..], offset + len as u64) {
+            Ok(0) => break,
+            Ok(n) => len += n,
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err((len, error)),
+        }
+    }
+    Ok(len)
+}
+
+fn has_changed(opened: &Opened, size: u64) -> bool {
+    let before = &opened.stat;
+    match metadata::stat_of(&opened.file) {
+        Ok(now) => now.size != size || now.mtime != before.mtime || now.ctime != before.ctime,
+        Err(_) => true,
+    }
+}
