@@ -1,1 +1,3 @@
-//! Mirrors, without keys.
+//! Mirrors as they can be seen by anyone: names and bytes, no keys.
+
+pub mod scrub;

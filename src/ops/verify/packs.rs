@@ -1,0 +1,265 @@
+//! Packs, each read once for everything: its name, its box, its blocks, its blobs, and whether the index says of it
+//! what its directory says.
+
+use crate::compress::Expander;
+use crate::crypto::hash;
+use crate::error::{During, Error, Kind, Result};
+use crate::format::block::check_blobs;
+use crate::format::directory::{BlockRow, Codec, Directory};
+use crate::format::header::BoxHeader;
+use crate::format::pack::reader::PackReader;
+use crate::id::Id;
+use crate::limits::{MIB, PACK_BYTES_MAX, PAGE};
+use crate::monitor::{Counter, Monitor};
+use crate::name::{Folder, Name};
+use crate::ops::credits::Credits;
+use crate::ops::verify::trees::Bad;
+use crate::ops::verify::{Damage, Level, Options, Report};
+use crate::repo::Repo;
+use crate::repo::index::{Index, pack_directory};
+use crate::repo::publish::Presence;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+/// Bytes of packs held at once: two of ours, one of the largest there may be.
+const HELD: usize = 64 * MIB;
+
+/// What reading packs needs.
+pub struct Packs<'a> {
+    /// The repository.
+    pub repo: &'a Arc<Repo>,
+    /// Which packs there are.
+    pub presence: &'a Presence,
+    /// What is said of them.
+    pub index: &'a Arc<Index>,
+    /// How deeply.
+    pub options: &'a Options,
+    /// Who is told.
+    pub monitor: &'a dyn Monitor,
+}
+
+#[derive(Default)]
+struct Found {
+    bytes: u64,
+    blobs: u64,
+    blob_bytes: u64,
+    /// What is wrong with the pack as a whole.
+    wrong: Option<Error>,
+    bad: Vec<[u8; 16]>,
+}
+
+struct Tools {
+    expander: Expander,
+    raw: Vec<u8>,
+    pack: Vec<u8>,
+}
+
+impl Packs<'_> {
+    /// Reads every pack that no mark names.
+    ///
+    /// # Errors
+    /// `Interrupted`, and those of the store. Damage goes to `report` and `bad`.
+    pub fn run(&self, report: &mut Report, bad: &mut Bad) -> Result<()> {
+        let mut all: Vec<_> = self
+            .presence
+            .packs()
+            .iter()
+            .filter(|(id, _)| !self.presence.is_tombed(id))
+            .map(|(id, len)| (*id, *len))
+            .collect();
+        all.sort_unstable();
+        let next = AtomicUsize::new(0);
+        let credits = Credits::new(HELD);
+        let results = Mutex::new((report, bad));
+        let work = || {
+            let mut tools = Tools {
+                expander: Expander::new(),
+                raw: Vec::new(),
+                pack: Vec::new(),
+            };
+            while let Some((id, len)) = all.get(next.fetch_add(1, Ordering::Relaxed)) {
+                if self.monitor.interrupted() {
+                    return Err(Error::new(Kind::Interrupted, "interrupted"));
+                }
+                let taken = credits.take(usize::try_from(*len).unwrap_or(HELD));
+                let found = self.pack(id, *len, &mut tools);
+                credits.give(taken);
+                let mut results = results.lock().unwrap_or_else(PoisonError::into_inner);
+                let (report, bad) = &mut *results;
+                self.note(id, found?, report, bad);
+            }
+            Ok(())
+        };
+        std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..self.options.workers.max(1))
+                .map(|_| scope.spawn(work))
+                .collect();
+            threads.into_iter().try_for_each(|thread| {
+                thread.join().unwrap_or_else(|_| {
+                    Err(Error::new(
+                        Kind::Other,
+                        "a thread that reads packs panicked: this is a bug",
+                    ))
+                })
+            })
+        })
+    }
+
+    fn note(&self, id: &Id, found: Found, report: &mut Report, bad: &mut Bad) {
+        report.objects += 1;
+        report.packs += 1;
+        report.bytes += found.bytes;
+        report.blobs += found.blobs;
+        report.blob_bytes += found.blob_bytes;
+        bad.blobs.extend(found.bad.iter().map(|blob| (*id, *blob)));
+        let Some(error) = found.wrong else { return };
+        if error.kind() == Kind::TooNew {
+            report.newer += 1;
+            return;
+        }
+        bad.packs.insert(*id);
+        let name = Name::hashed(Folder::Packs, &id.to_hex());
+        let error = error.during(name.to_string());
+        self.monitor.problem(&error);
+        report.damaged.push(Damage {
+            name,
+            what: error.chain(),
+        });
+    }
+
+    fn pack(&self, id: &Id, len: u64, tools: &mut Tools) -> Result<Found> {
+        let mut found = Found::default();
+        let checked = match self.options.level {
+            Level::Structure => pack_directory(self.repo, id, len)
+                .and_then(|(_, directory)| self.agrees(id, &directory).map(|()| directory))
+                .map(|directory| found.blobs = directory.ids.len() as u64),
+            Level::Stored => self.stored(id, len, tools, &mut found),
+            Level::Content => self.content(id, len, tools, &mut found),
+        };
+        match checked {
+            Ok(()) => {}
+            Err(error) if matches!(error.kind(), Kind::Damaged | Kind::TooNew | Kind::NotFound) => {
+                found.wrong = Some(error);
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(found)
+    }
+
+    fn stored(&self, id: &Id, len: u64, tools: &mut Tools, found: &mut Found) -> Result<()> {
+        let name = Name::hashed(Folder::Packs, &id.to_hex());
+        tools.pack = self
+            .repo
+            .store()
+            .get(&name, PACK_BYTES_MAX)
+            .during(|| "it cannot be read")?;
+        found.bytes = tools.pack.len() as u64;
+        self.monitor.count(Counter::Bytes, found.bytes);
+        if found.bytes != len {
+            return Err(Error::new(
+                Kind::Damaged,
+                "its length changed while it was being read",
+            ));
+        }
+        if hash::object_id(&tools.pack) != *id {
+            // A version of the future keeps its number in the same place: newer is not damaged.
+            if let Err(error) = BoxHeader::decode(tools.pack.get(..PAGE).unwrap_or_default())
+                && error.kind() == Kind::TooNew
+            {
+                return Err(error);
+            }
+            return Err(Error::new(Kind::Damaged, "its bytes do not match its name"));
+        }
+        Ok(())
+    }
+
+    fn content(&self, id: &Id, len: u64, tools: &mut Tools, found: &mut Found) -> Result<()> {
+        let named = self.stored(id, len, tools, found);
+        if named
+            .as_ref()
+            .is_err_and(|error| error.kind() != Kind::Damaged)
+        {
+            return named;
+        }
+        let bytes = std::mem::take(&mut tools.pack);
+        let reader = PackReader::open(self.repo.opener(), bytes)?;
+        let directory = reader
+            .directory()
+            .map_err(|error| Error::new(error.kind(), error.chain()))?;
+        let mut wrong = named.err();
+        for (number, (place, row)) in directory.places().enumerate() {
+            let ids = directory.ids.get(place.blobs.clone()).unwrap_or_default();
+            let lens = directory.lens.get(place.blobs.clone()).unwrap_or_default();
+            found.blobs += ids.len() as u64;
+            found.blob_bytes += u64::from(row.raw_len);
+            let lost = match reader.block(number) {
+                Ok(stored) => self.block(stored, row, ids, lens, tools),
+                Err(_) => None,
+            };
+            match lost {
+                Some(lost) if lost.is_empty() => {}
+                lost => {
+                    let all = || (0..ids.len()).collect();
+                    let lost = lost.unwrap_or_else(all);
+                    found
+                        .bad
+                        .extend(lost.iter().filter_map(|at| ids.get(*at)).map(Id::prefix));
+                    wrong.get_or_insert_with(|| {
+                        Error::new(Kind::Damaged, "a block in it is damaged")
+                    });
+                }
+            }
+        }
+        match wrong {
+            Some(error) => Err(error),
+            None => self.agrees(id, directory),
+        }
+    }
+
+    /// The blobs of a block that are not what their ids say; `None` if the block does not expand.
+    fn block(
+        &self,
+        stored: &[u8],
+        row: &BlockRow,
+        ids: &[Id],
+        lens: &[u32],
+        tools: &mut Tools,
+    ) -> Option<Vec<usize>> {
+        let raw = match row.codec {
+            Codec::Stored => stored,
+            Codec::Zstd => {
+                tools
+                    .expander
+                    .expand(stored, row.raw_len as usize, &mut tools.raw)?;
+                &tools.raw
+            }
+        };
+        Some(check_blobs(self.repo.keys(), row.kind, raw, ids, lens))
+    }
+
+    /// Whether the index leads to every blob of this pack.
+    fn agrees(&self, id: &Id, directory: &Directory) -> Result<()> {
+        for (place, row) in directory.places() {
+            let ids = directory.ids.get(place.blobs.clone()).unwrap_or_default();
+            let lens = directory.lens.get(place.blobs).unwrap_or_default();
+            let mut offset = 0;
+            for (blob, len) in ids.iter().zip(lens) {
+                let known = self.index.places(blob, row.kind)?.iter().any(|known| {
+                    known.pack == *id
+                        && u64::from(known.block_offset) == place.offset
+                        && (known.stored_len, known.raw_len, known.codec)
+                            == (row.stored_len, row.raw_len, row.codec)
+                        && (known.offset, known.len) == (offset, *len)
+                });
+                if !known {
+                    return Err(Error::new(
+                        Kind::Damaged,
+                        "the index says otherwise than its directory",
+                    ));
+                }
+                offset += len;
+            }
+        }
+        Ok(())
+    }
+}

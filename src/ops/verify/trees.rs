@@ -1,0 +1,216 @@
+//! From every snapshot down to every chunk: is each one in a pack that is whole? What is not is named as files.
+//!
+//! Trees met before and found whole are not walked again. A tree with a loss below it is, so that every snapshot that
+//! shares the loss is told.
+
+use crate::crypto::hash;
+use crate::error::{Error, Kind, Result};
+use crate::format::BlobKind;
+use crate::format::tree::node::{Node, NodeKind, XattrValue};
+use crate::id::Id;
+use crate::monitor::Monitor;
+use crate::repo::index::Place;
+use crate::repo::loader::Loader;
+use crate::repo::view::{self, Nodes};
+use std::collections::{BTreeMap, HashSet};
+
+/// A file or folder of which something cannot be restored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Loss {
+    /// The source's name.
+    pub source: String,
+    /// Its path in the snapshot.
+    pub path: Vec<u8>,
+    /// The snapshots that hold it so, oldest first.
+    pub snapshots: Vec<Id>,
+    /// Bytes that are lost; 0 where the extent is unknown, as with a folder's listing.
+    pub bytes: u64,
+}
+
+/// What the reading of packs found bad.
+#[derive(Default)]
+pub struct Bad {
+    /// Packs that did not match their name or could not be read whole; some of their blobs may be good.
+    pub packs: HashSet<Id>,
+    /// Blobs found bad in a pack: pack and first half of the id.
+    pub blobs: HashSet<(Id, [u8; 16])>,
+}
+
+/// Walks snapshots.
+pub struct Walk<'a> {
+    loader: &'a Loader,
+    bad: &'a Bad,
+    monitor: &'a dyn Monitor,
+    whole: HashSet<[u8; 16]>,
+    losses: BTreeMap<(String, Vec<u8>, [u8; 16]), Loss>,
+    /// Trees walked.
+    pub trees: u64,
+    /// Things of a newer version that were passed by.
+    pub newer: u64,
+}
+
+impl<'a> Walk<'a> {
+    /// Nothing walked yet.
+    pub fn new(loader: &'a Loader, bad: &'a Bad, monitor: &'a dyn Monitor) -> Self {
+        Self {
+            loader,
+            bad,
+            monitor,
+            whole: HashSet::new(),
+            losses: BTreeMap::new(),
+            trees: 0,
+            newer: 0,
+        }
+    }
+
+    /// Walks one snapshot; memory grows with the depth of its folders, not with their number.
+    ///
+    /// # Errors
+    /// `Interrupted`, and those of the store.
+    pub fn snapshot(&mut self, source: &str, snapshot: Id, root: Id) -> Result<()> {
+        let mut open = vec![Folder {
+            tree: root,
+            nodes: Nodes::of(self.loader, root),
+            path: Vec::new(),
+            whole: true,
+        }];
+        if self.whole.contains(&root.prefix()) {
+            return Ok(());
+        }
+        while let Some(folder) = open.last_mut() {
+            if self.monitor.interrupted() {
+                return Err(Error::new(Kind::Interrupted, "interrupted"));
+            }
+            match folder.nodes.next_node() {
+                Ok(Some(node)) => {
+                    let mut path = folder.path.clone();
+                    path.push(b'/');
+                    path.extend_from_slice(&node.name);
+                    let lost = self.node(&node)?;
+                    if lost > 0 {
+                        folder.whole = false;
+                        self.lost(source, snapshot, path.clone(), lost, &node.content);
+                    }
+                    if let Some(tree) = node
+                        .tree
+                        .filter(|tree| !self.whole.contains(&tree.prefix()))
+                    {
+                        open.push(Folder {
+                            tree,
+                            nodes: Nodes::of(self.loader, tree),
+                            path,
+                            whole: true,
+                        });
+                    }
+                }
+                Ok(None) => {
+                    let Some(done) = open.pop() else { break };
+                    self.trees += 1;
+                    if done.whole {
+                        self.whole.insert(done.tree.prefix());
+                    } else if let Some(parent) = open.last_mut() {
+                        parent.whole = false;
+                    }
+                }
+                Err(error) if error.kind() == Kind::TooNew => {
+                    self.newer += 1;
+                    self.monitor.problem(&error);
+                }
+                Err(error) if error.kind() == Kind::Damaged => {
+                    folder.whole = false;
+                    let (path, tree) = (folder.path.clone(), folder.tree);
+                    self.monitor.problem(&error);
+                    self.lost(source, snapshot, path, 0, tree.as_bytes());
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    /// Losses by source and path.
+    pub fn losses(self) -> Vec<Loss> {
+        self.losses.into_values().collect()
+    }
+
+    fn lost(&mut self, source: &str, snapshot: Id, mut path: Vec<u8>, bytes: u64, content: &[u8]) {
+        if path.is_empty() {
+            path.push(b'/');
+        }
+        // Two versions of a file are two losses; one version in many snapshots is one.
+        let version = hash::object_id(content).prefix();
+        let loss = self
+            .losses
+            .entry((source.to_owned(), path.clone(), version))
+            .or_insert_with(|| Loss {
+                source: source.to_owned(),
+                path,
+                snapshots: Vec::new(),
+                bytes,
+            });
+        loss.snapshots.push(snapshot);
+    }
+
+    /// Bytes of one node's content that cannot be had.
+    fn node(&self, node: &Node) -> Result<u64> {
+        let mut lost = 0;
+        for (_, value) in &node.xattrs {
+            if let XattrValue::Chunks(ids) = value {
+                for id in ids {
+                    lost += u64::from(!self.is_good(id, None)?);
+                }
+            }
+        }
+        if node.kind != NodeKind::File {
+            return Ok(lost);
+        }
+        let mut reached = 0;
+        let walked = view::for_each_chunk(self.loader, node, &mut |item| {
+            reached += u64::from(item.len);
+            if !self.is_good(&item.id, Some(item.len))? {
+                lost += u64::from(item.len);
+            }
+            Ok(())
+        });
+        match walked {
+            Ok(()) => Ok(lost),
+            Err(error) if error.kind() == Kind::Damaged => {
+                self.monitor.problem(&error);
+                let holes: u64 = node.holes.iter().map(|(_, len)| len).sum();
+                Ok((lost + node.size.saturating_sub(reached + holes)).max(1))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn is_good(&self, id: &Id, len: Option<u32>) -> Result<bool> {
+        let places = self.loader.index().places(id, BlobKind::Chunk)?;
+        let fits = |place: &&Place| len.is_none_or(|len| place.len == len);
+        let sound = |place: &Place| {
+            !self.bad.packs.contains(&place.pack)
+                && !self.bad.blobs.contains(&(place.pack, id.prefix()))
+        };
+        if places.iter().filter(fits).any(sound) {
+            return Ok(true);
+        }
+        // A damaged pack may still hold this one whole.
+        if places
+            .iter()
+            .any(|place| fits(&place) && self.bad.packs.contains(&place.pack))
+        {
+            return match self.loader.load(BlobKind::Chunk, id) {
+                Ok(_) => Ok(true),
+                Err(error) if error.kind() == Kind::Damaged => Ok(false),
+                Err(error) => Err(error),
+            };
+        }
+        Ok(false)
+    }
+}
+
+struct Folder<'a> {
+    tree: Id,
+    nodes: Nodes<'a>,
+    path: Vec<u8>,
+    whole: bool,
+}
