@@ -1,4 +1,18 @@
 //! Every promise to the user, one module each.
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that meets what it did not expect has failed"
+)]
 
+/// The chunker cuts as its frozen vectors say.
+mod chunker;
+/// Frozen bytes of every record kind, whole and malformed.
+mod format;
+/// What every source must do.
 mod sources;
+/// What every store and decorator must do.
+mod stores;
+/// Restore writes below its target and nowhere else.
 mod target;
+/// Floors, doors, file heads, sizes.
+mod tidy;
