@@ -40,6 +40,10 @@ pub fn check_blobs(
     bad
 }
 
+/// What a block mostly needs: it closes past 2 MiB, and most chunks are at most 512 KiB. Growing by doubling would
+/// leave holes in the allocator's arenas.
+const CAPACITY: usize = BLOCK_BYTES_FILL + BLOCK_BYTES_FILL / 4;
+
 /// An open block.
 #[derive(Debug)]
 pub struct BlockBuilder {
@@ -53,7 +57,7 @@ impl BlockBuilder {
     pub fn new(kind: BlobKind) -> Self {
         Self {
             kind,
-            raw: Vec::new(),
+            raw: Vec::with_capacity(CAPACITY),
             blobs: Vec::new(),
         }
     }

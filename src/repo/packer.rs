@@ -29,6 +29,8 @@ use std::thread::JoinHandle;
 
 /// One segment in this many is opened again from the bytes about to be sent.
 const OPENED_AGAIN: u64 = 16;
+/// Blocks and frames kept for use again.
+const SPARE: usize = 2;
 const BROKEN_MACHINE: &str =
     "nothing wrong was stored; memory or processor may be failing: test this machine";
 
@@ -89,7 +91,7 @@ struct Pool<T> {
 
 impl<T> Pool<T> {
     fn new() -> Self {
-        let (give, take) = bounded(8);
+        let (give, take) = bounded(SPARE);
         Self { give, take }
     }
 
@@ -280,7 +282,8 @@ fn compress_blocks(
     }
 }
 
-/// Two buffers for data packs, two for tree packs: one is filled while the other is sealed and sent.
+/// Two buffers for data packs, so that one is filled while the other is sealed and sent; one for tree packs, which are
+/// few.
 struct Buffers {
     data: Receiver<Vec<u8>>,
     tree: Receiver<Vec<u8>>,
@@ -293,11 +296,9 @@ struct GiveBuffers {
 
 impl Buffers {
     fn new() -> (GiveBuffers, Self) {
-        let ((give_data, data), (give_tree, tree)) = (bounded(2), bounded(2));
-        for give in [&give_data, &give_tree] {
-            for _ in 0..2 {
-                give.send(Vec::new()).expect("the queue holds two");
-            }
+        let ((give_data, data), (give_tree, tree)) = (bounded(2), bounded(1));
+        for give in [&give_data, &give_data, &give_tree] {
+            give.send(Vec::new()).expect("the queues hold two and one");
         }
         (
             GiveBuffers {
@@ -308,13 +309,13 @@ impl Buffers {
         )
     }
 
-    fn builder(&self, kind: ObjectKind) -> Option<PackBuilder> {
-        let buffer = if kind == ObjectKind::DataPack {
-            self.data.recv()
+    fn take(&self, kind: ObjectKind) -> Option<Vec<u8>> {
+        let buffers = if kind == ObjectKind::DataPack {
+            &self.data
         } else {
-            self.tree.recv()
+            &self.tree
         };
-        buffer.ok().map(|buffer| PackBuilder::new(kind, buffer))
+        buffers.recv().ok()
     }
 }
 
@@ -330,13 +331,28 @@ fn lay_out(
         let kind = pack_kind_of(block.kind());
         let stored = frame.as_deref().unwrap_or(block.raw());
         let slot = &mut open[usize::from(kind == ObjectKind::TreePack)];
-        if let Some(pack) = slot.take_if(|pack| !pack.fits(stored.len(), block.blobs().len()))
-            && full.send(pack).is_err()
+        if let Some(pack) =
+            slot.take_if(|pack| pack.is_full() || !pack.fits(stored.len(), block.blobs().len()))
         {
-            return;
+            // Data packs are cut where they pad least; what is behind the cut begins the next one.
+            let (pack, next) = if kind == ObjectKind::DataPack {
+                let Some(buffer) = buffers.take(kind) else {
+                    return;
+                };
+                let (pack, next) = pack.split(buffer);
+                (pack, Some(next))
+            } else {
+                (pack, None)
+            };
+            *slot = next;
+            if full.send(pack).is_err() {
+                return;
+            }
         }
         if slot.is_none() {
-            *slot = buffers.builder(kind);
+            *slot = buffers
+                .take(kind)
+                .map(|buffer| PackBuilder::new(kind, buffer));
         }
         let Some(pack) = slot else { return };
         pack.push(&PackedBlock {
@@ -352,11 +368,6 @@ fn lay_out(
         });
         frame.into_iter().for_each(|frame| spare.frames.put(frame));
         spare.blocks.put(block);
-        if let Some(pack) = slot.take_if(|pack| pack.is_full())
-            && full.send(pack).is_err()
-        {
-            return;
-        }
     }
     if shared.failed.load(Ordering::Acquire) {
         return;

@@ -12,7 +12,7 @@ use crate::error::{Error, Kind, Result};
 use crate::format::BlobKind;
 use crate::format::block::blob_id;
 use crate::id::Id;
-use crate::limits::{KIB, MIB};
+use crate::limits::MIB;
 use crate::ops::credits::Credits;
 use crate::source::metadata::{self, Extent, Opened};
 use crate::source::{Item, ItemKind, Stat};
@@ -22,7 +22,7 @@ use std::os::unix::fs::FileExt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 /// Files up to this size are read whole into their batch.
-pub const SMALL_FILE: u64 = 256 * KIB as u64;
+pub const SMALL_FILE: u64 = BATCH_BYTES as u64;
 /// Bytes and files of a batch.
 pub const BATCH_BYTES: usize = MIB;
 /// Files of a batch.
@@ -30,7 +30,7 @@ pub const BATCH_FILES: usize = 256;
 /// A window holds the longest chunk and some more.
 const WINDOW_BYTES: usize = 5 * MIB;
 /// Bytes that may be held by all batches together.
-const CREDITS: usize = 16 * MIB;
+const CREDITS: usize = 14 * MIB;
 
 /// A piece of a file between two cuts.
 #[derive(Clone, Debug)]
@@ -84,17 +84,7 @@ pub struct Buffer {
 
 impl Drop for Buffer {
     fn drop(&mut self) {
-        let bytes = std::mem::take(&mut self.bytes);
-        if bytes.len() == BATCH_BYTES {
-            let mut spare = self
-                .shared
-                .spare
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner);
-            if spare.len() < CREDITS / BATCH_BYTES {
-                spare.push(bytes);
-            }
-        }
+        self.shared.batches.give(std::mem::take(&mut self.bytes));
         self.shared.credits.give(self.credits);
     }
 }
@@ -120,9 +110,44 @@ struct Job {
     parts: Sender<Part>,
 }
 
+/// Buffers of one size that are used again and never given back to the allocator, which would scatter them over its
+/// arenas and hold on to more than the budget allows.
+struct Pool {
+    spare: Mutex<Vec<Vec<u8>>>,
+    bytes: usize,
+}
+
+impl Pool {
+    fn new(bytes: usize) -> Self {
+        Self {
+            spare: Mutex::new(Vec::new()),
+            bytes,
+        }
+    }
+
+    fn take(&self) -> Vec<u8> {
+        let spare = self
+            .spare
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .pop();
+        spare.unwrap_or_else(|| vec![0; self.bytes])
+    }
+
+    fn give(&self, buffer: Vec<u8>) {
+        if buffer.len() == self.bytes {
+            self.spare
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(buffer);
+        }
+    }
+}
+
 struct Shared {
     credits: Credits,
-    spare: Mutex<Vec<Vec<u8>>>,
+    batches: Pool,
+    windows: Pool,
     chunker: Chunker,
     keys: Arc<Keys>,
 }
@@ -138,7 +163,8 @@ impl Readers {
     pub fn start(chunker: Chunker, keys: Arc<Keys>, threads: usize) -> Self {
         let shared = Arc::new(Shared {
             credits: Credits::new(CREDITS),
-            spare: Mutex::new(Vec::new()),
+            batches: Pool::new(BATCH_BYTES),
+            windows: Pool::new(WINDOW_BYTES),
             chunker,
             keys,
         });
@@ -161,14 +187,7 @@ impl Readers {
     /// Hands a batch over once there are credits for it: several small items, or a single large file.
     pub fn submit(&self, items: Vec<Item>, large: bool) -> Receiver<Part> {
         let want = match items.first() {
-            Some(item) if large => {
-                window_bytes(item.stat.size)
-                    * if fits_one_window(item.stat.size) {
-                        1
-                    } else {
-                        2
-                    }
-            }
+            Some(item) if large => WINDOW_BYTES * windows_of(item.stat.size),
             _ => BATCH_BYTES,
         };
         let credits = self.shared.credits.take(want);
@@ -210,12 +229,9 @@ pub fn is_large(stat: &Stat) -> bool {
     stat.kind == ItemKind::File && stat.size > SMALL_FILE
 }
 
-fn fits_one_window(size: u64) -> bool {
-    size < WINDOW_BYTES as u64
-}
-
-fn window_bytes(size: u64) -> usize {
-    usize::try_from(size + 1).map_or(WINDOW_BYTES, |size| size.min(WINDOW_BYTES))
+/// Two windows, so that one is filled while the other is taken up; a file that fits into one needs no second.
+fn windows_of(size: u64) -> usize {
+    if size <= WINDOW_BYTES as u64 { 1 } else { 2 }
 }
 
 struct Reader {
@@ -238,13 +254,7 @@ impl Reader {
             self.shared.credits.give(job.credits);
             return;
         }
-        let spare = self
-            .shared
-            .spare
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .pop();
-        let bytes = spare.unwrap_or_else(|| vec![0; BATCH_BYTES]);
+        let bytes = self.shared.batches.take();
         let mut buffer = Buffer {
             bytes,
             credits: job.credits,
@@ -333,10 +343,9 @@ impl Reader {
         let mut facts = facts_of(&opened);
         let size = opened.stat.size;
         let extents = metadata::extents(&opened.file, &opened.stat)?;
-        let windows = if fits_one_window(size) { 1 } else { 2 };
         let (give, returned) = bounded(2);
-        for _ in 0..windows {
-            drop(give.send(vec![0; window_bytes(size)]));
+        for _ in 0..windows_of(size) {
+            drop(give.send(self.shared.windows.take()));
         }
         let mut head = [0; 4096];
         let known = read_full(&opened, 0, &mut head).unwrap_or(0);
@@ -355,6 +364,13 @@ impl Reader {
         }
         facts.size = end;
         facts.changed |= has_changed(&opened, end);
+        for _ in 0..windows_of(size) {
+            // Waits until the last piece has been taken up: the credits are for these buffers.
+            returned
+                .recv()
+                .into_iter()
+                .for_each(|window| self.shared.windows.give(window));
+        }
         Ok(facts)
     }
 
