@@ -45,6 +45,8 @@ pub const BLOCK_BYTES_FILL: usize = 2 * MIB;
 pub const BLOCK_BLOBS_MAX: usize = 65_536;
 /// Blobs in one pack.
 pub const PACK_BLOBS_MAX: usize = 1 << 20;
+/// Blobs after which this writer closes a pack: a pack's rows come into its index run at once.
+pub const PACK_BLOBS_WRITTEN: usize = 1 << 17;
 /// Rows in one index run.
 pub const INDEX_ROWS_MAX: usize = 1 << 20;
 /// Rows after which this writer begins another run.

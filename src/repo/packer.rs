@@ -30,7 +30,7 @@ use std::thread::JoinHandle;
 /// One segment in this many is opened again from the bytes about to be sent.
 const OPENED_AGAIN: u64 = 16;
 /// Blocks and frames kept for use again.
-const SPARE: usize = 2;
+const SPARE: usize = 1;
 const BROKEN_MACHINE: &str =
     "nothing wrong was stored; memory or processor may be failing: test this machine";
 

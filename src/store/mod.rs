@@ -113,6 +113,12 @@ pub trait Store: Send + Sync {
     /// The whole object; more than `len_max` bytes are [`Damaged`](crate::error::Kind::Damaged), an absent one is
     /// [`NotFound`](crate::error::Kind::NotFound).
     fn get(&self, name: &Name, len_max: u64) -> Result<Vec<u8>>;
+    /// As [`Store::get`], in a buffer that has served before: a verify that allocates each pack anew keeps several in the
+    /// allocator's hands.
+    fn get_into(&self, name: &Name, len_max: u64, into: &mut Vec<u8>) -> Result<()> {
+        *into = self.get(name, len_max)?;
+        Ok(())
+    }
     /// Exactly the bytes of `range`; an object that ends before is `Damaged`.
     fn get_range(&self, name: &Name, range: Range<u64>) -> Result<Vec<u8>>;
     /// Durable on return, whole or not at all. What stood under that name is replaced in one step.
@@ -134,6 +140,10 @@ impl<S: Store + ?Sized> Store for Arc<S> {
 
     fn get(&self, name: &Name, len_max: u64) -> Result<Vec<u8>> {
         (**self).get(name, len_max)
+    }
+
+    fn get_into(&self, name: &Name, len_max: u64, into: &mut Vec<u8>) -> Result<()> {
+        (**self).get_into(name, len_max, into)
     }
 
     fn get_range(&self, name: &Name, range: Range<u64>) -> Result<Vec<u8>> {

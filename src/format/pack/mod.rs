@@ -24,7 +24,7 @@ use crate::format::header::{body_len_of, capacity, file_len};
 use crate::format::{BlobKind, ObjectKind};
 use crate::id::Id;
 use crate::limits::{
-    BLOCK_BYTES_MAX, MIB, PACK_BLOBS_MAX, PACK_BYTES_CLOSE, PACK_BYTES_WRITTEN, PAGE, SEGMENT,
+    BLOCK_BYTES_MAX, MIB, PACK_BLOBS_WRITTEN, PACK_BYTES_CLOSE, PACK_BYTES_WRITTEN, PAGE, SEGMENT,
     SEGMENT_PLAIN, TAG, TRAILER, TREE_PACK_BYTES_CLOSE,
 };
 
@@ -149,7 +149,7 @@ impl PackBuilder {
         let content = self.content_len(more_stored, 1, more_blobs);
         let len = file_len(self.kind, body_len_of(self.kind, content));
         let blobs = self.directory.ids.len().saturating_add(more_blobs);
-        len <= PACK_BYTES_WRITTEN && blobs <= PACK_BLOBS_MAX
+        len <= PACK_BYTES_WRITTEN && blobs <= PACK_BLOBS_WRITTEN
     }
 
     /// Whether to close here and now: a data pack past 28 MiB where padding is under 0.25 %, a tree pack past 6 MiB.

@@ -42,7 +42,7 @@ use std::sync::Arc;
 /// Threads that open and read files: more than there are cores, since most of the time they wait for a disk.
 const READERS: usize = 8;
 /// Messages of the walk that may wait.
-const MESSAGES: usize = 16;
+const MESSAGES: usize = 4;
 /// How often a collector's ABORT is answered by beginning again.
 const ATTEMPTS: usize = 5;
 

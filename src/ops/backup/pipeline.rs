@@ -30,7 +30,7 @@ pub const BATCH_FILES: usize = 256;
 /// A window holds the longest chunk and some more.
 const WINDOW_BYTES: usize = 5 * MIB;
 /// Bytes that may be held by all batches together.
-const CREDITS: usize = 14 * MIB;
+const CREDITS: usize = 10 * MIB;
 
 /// A piece of a file between two cuts.
 #[derive(Clone, Debug)]

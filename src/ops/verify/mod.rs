@@ -122,10 +122,11 @@ pub fn run(
         "reading packs",
         (options.level != Level::Structure).then_some(total),
     );
+    let sums = index.sums()?;
     Packs {
         repo,
         presence,
-        index,
+        sums,
         options,
         monitor,
     }

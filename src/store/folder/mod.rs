@@ -169,18 +169,18 @@ impl FolderStore {
     }
 
     /// All of `range`, in memory that is not zeroed first and never larger than asked for.
-    fn read(&self, file: &mut File, range: Range<u64>) -> io::Result<Vec<u8>> {
+    fn read(&self, file: &mut File, range: Range<u64>, bytes: &mut Vec<u8>) -> io::Result<()> {
         let len = range.end - range.start;
         let room = usize::try_from(len).map_err(|_| io::ErrorKind::OutOfMemory)?;
-        let mut bytes = Vec::new();
+        bytes.clear();
         let reserved = bytes.try_reserve_exact(room);
         reserved.map_err(|_| io::ErrorKind::OutOfMemory)?;
-        if room < LARGE || !self.direct.read(file, range.clone(), &mut bytes)? {
+        if room < LARGE || !self.direct.read(file, range.clone(), bytes)? {
             file.seek(SeekFrom::Start(range.start))?;
-            file.take(len).read_to_end(&mut bytes)?;
+            file.take(len).read_to_end(bytes)?;
         }
         if bytes.len() == room {
-            return Ok(bytes);
+            return Ok(());
         }
         Err(io::ErrorKind::UnexpectedEof.into())
     }
@@ -192,13 +192,19 @@ impl Store for FolderStore {
     }
 
     fn get(&self, name: &Name, len_max: u64) -> Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        self.get_into(name, len_max, &mut bytes)?;
+        Ok(bytes)
+    }
+
+    fn get_into(&self, name: &Name, len_max: u64, into: &mut Vec<u8>) -> Result<()> {
         let (mut file, len) = self.open_object(name)?;
         let reading = || self.location.reading(name);
         if len > len_max {
             let why = format!("it has {len} bytes where {len_max} are allowed");
             return Err(Error::new(Kind::Damaged, reading()).because(why));
         }
-        self.read(&mut file, 0..len)
+        self.read(&mut file, 0..len, into)
             .map_err(|error| short_or(reading(), error, self.root.path()))
     }
 
@@ -209,8 +215,10 @@ impl Store for FolderStore {
             let why = format!("it has {len} bytes, asked for {range:?}");
             return Err(Error::new(Kind::Damaged, reading()).because(why));
         }
-        self.read(&mut file, range)
-            .map_err(|error| short_or(reading(), error, self.root.path()))
+        let mut bytes = Vec::new();
+        self.read(&mut file, range, &mut bytes)
+            .map_err(|error| short_or(reading(), error, self.root.path()))?;
+        Ok(bytes)
     }
 
     fn put(&self, name: &Name, payload: &Payload) -> Result<()> {
