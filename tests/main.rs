@@ -8,6 +8,10 @@
 mod chunker;
 /// Frozen bytes of every record kind, whole and malformed.
 mod format;
+/// What is damaged costs its own range.
+mod losses;
+/// What is saved comes back.
+mod restore;
 /// What every source must do.
 mod sources;
 /// What every store and decorator must do.
@@ -16,3 +20,6 @@ mod stores;
 mod target;
 /// Floors, doors, file heads, sizes.
 mod tidy;
+/// A source, a repository in memory and a target, for tests of the library.
+#[path = "util/world.rs"]
+mod world;

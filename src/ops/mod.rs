@@ -3,4 +3,5 @@
 pub mod credits;
 
 pub mod backup;
+pub mod restore;
 pub mod verify;
