@@ -1,9 +1,5 @@
 //! What is damaged costs its own range: the rest is restored, and what is lost is named.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "a test and its helpers fail by panicking"
-)]
 
 use crate::world::{World, noise};
 use heirloom::compress::Level;

@@ -1,9 +1,5 @@
 //! What is saved comes back: all of it, where it is asked for, over what may stand there already.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "a test and its helpers fail by panicking"
-)]
 
 use crate::world::{World, describe, make_fifo, noise, set_mtime};
 use heirloom::compress::Level;
