@@ -27,6 +27,8 @@ const RENEW: Duration = Duration::from_secs(600);
 pub struct Presence {
     packs: HashMap<Id, u64>,
     marks: Marks,
+    /// Whether what a mark names still counts: it may be read as long as it is there, and never leant on.
+    reading: bool,
 }
 
 /// What the marks of a mirror say.
@@ -39,21 +41,25 @@ struct Marks {
 }
 
 impl Presence {
-    /// Lists `packs/` and reads every mark.
+    /// For reading: lists `packs/` and reads the marks it can. What may be leant on is a session's business.
     ///
     /// # Errors
-    /// Those of the store; `TooNew` or `Damaged` for a mark that cannot be read, since what it names is unknown.
-    pub fn read(repo: &Repo) -> Result<Self> {
-        let marks = read_marks(repo)?;
+    /// Those of the store. A mark that cannot be read is a problem, not an error.
+    pub fn read(repo: &Repo, monitor: &dyn Monitor) -> Result<Self> {
+        let marks = read_marks(repo, &mut |error| {
+            monitor.problem(&error);
+            Ok(())
+        })?;
         Ok(Self {
             packs: list_packs(repo)?,
             marks,
+            reading: true,
         })
     }
 
-    /// Whether this pack is listed and no mark names it.
+    /// Whether blobs in this pack count: it is listed and, unless this is for reading, no mark names it.
     pub fn holds(&self, pack: &Id) -> bool {
-        self.packs.contains_key(pack) && !self.marks.tombs.contains(pack)
+        self.packs.contains_key(pack) && (self.reading || !self.marks.tombs.contains(pack))
     }
 
     /// Whether the pack is named by a mark.
@@ -91,18 +97,26 @@ fn list_packs(repo: &Repo) -> Result<HashMap<Id, u64>> {
     Ok(packs)
 }
 
-fn read_marks(repo: &Repo) -> Result<Marks> {
+fn read_marks(repo: &Repo, damaged: &mut dyn FnMut(Error) -> Result<()>) -> Result<Marks> {
     let mut marks = Marks::default();
     repo.store().list(Folder::Marks, &mut |listed| {
         marks.ids.extend(Id::from_hex(listed.name.leaf()));
         Ok(())
     })?;
-    for id in &marks.ids {
+    for id in marks.ids.clone() {
         let name = Name::hashed(Folder::Marks, &id.to_hex());
-        let mark = Mark::decode(&repo.read(ObjectKind::Mark, &name)?.record)?;
+        let read = repo.read(ObjectKind::Mark, &name);
+        let mark = match read.and_then(|opened| Mark::decode(&opened.record)) {
+            Ok(mark) => mark,
+            Err(error) if matches!(error.kind(), Kind::Damaged | Kind::TooNew) => {
+                damaged(error)?;
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
         marks.tombs.extend(mark.packs);
         if mark.loss {
-            marks.losses.insert(*id);
+            marks.losses.insert(id);
         }
     }
     Ok(marks)
@@ -159,12 +173,13 @@ impl Session {
         self.host.random(&mut self.id);
         self.intents = 0;
         // Named in the intent are the marks seen before it; the tombs that count are read after it (P2).
-        self.marks = read_marks(&self.repo)?.ids;
+        self.marks = read_marks(&self.repo, &mut Err)?.ids;
         self.put_intent()?;
-        let marks = read_marks(&self.repo)?;
+        let marks = read_marks(&self.repo, &mut Err)?;
         self.presence = Presence {
             packs: list_packs(&self.repo)?,
             marks,
+            reading: false,
         };
         Ok(())
     }
