@@ -6,10 +6,14 @@
 
 /// The chunker cuts as its frozen vectors say.
 mod chunker;
+/// What is typed and what is answered, verb by verb.
+mod cli;
 /// Frozen bytes of every record kind, whole and malformed.
 mod format;
 /// What is damaged costs its own range.
 mod losses;
+/// Man pages, completions and README say what the program does.
+mod manual;
 /// What is saved comes back.
 mod restore;
 /// What every source must do.
@@ -20,6 +24,8 @@ mod stores;
 mod target;
 /// Floors, doors, file heads, sizes.
 mod tidy;
+/// A small world for one test.
+mod util;
 /// A source, a repository in memory and a target, for tests of the library.
 #[path = "util/world.rs"]
 mod world;
