@@ -14,6 +14,8 @@ mod format;
 mod losses;
 /// Man pages, completions and README say what the program does.
 mod manual;
+/// A restore over what stands there already.
+mod overwrite;
 /// What is saved comes back.
 mod restore;
 /// What every source must do.
