@@ -37,7 +37,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("serde_json::", &["src/ui/json.rs"]),
     (
         "walkdir::",
-        &["src/source/files.rs", "src/store/folder", "src/target"],
+        &["src/source/names.rs", "src/store/folder", "src/target"],
     ),
     (
         "rustix::",

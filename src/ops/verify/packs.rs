@@ -16,7 +16,7 @@ use crate::ops::credits::Credits;
 use crate::ops::verify::trees::Bad;
 use crate::ops::verify::{Damage, Level, Options, Report};
 use crate::repo::Repo;
-use crate::repo::index::pack_directory;
+use crate::repo::index::directories::pack_directory;
 use crate::repo::index::row::directory_sum;
 use crate::repo::publish::Presence;
 use std::collections::HashMap;

@@ -7,21 +7,21 @@
 //! A row counts only if its pack is in this session's own listing and no mark names it, so a stale table can neither
 //! lie a chunk into existence nor hide one: it only costs time.
 
+pub mod directories;
 pub mod row;
 
 use crate::crypto::hash;
 use crate::device::table::writer::TableWriter;
 use crate::device::table::{self, Table};
-use crate::error::{During, Error, Kind, Result};
-use crate::format::directory::Directory;
+use crate::error::{Error, Kind, Result};
 use crate::format::index::{Run, RunBuilder};
-use crate::format::pack::reader::{DirectoryRead, read_directory, tail_range};
 use crate::format::{BlobKind, ObjectKind};
 use crate::id::Id;
 use crate::limits::INDEX_ROWS_WRITTEN;
 use crate::monitor::{Counter, Monitor};
 use crate::name::{Folder, Name};
 use crate::repo::Repo;
+use crate::repo::index::directories::pack_directory;
 use crate::repo::index::row::{
     PackInfo, Place, decode_aux, encode_aux, encode_row, pack_number, place_of, row_sum, table_name,
 };
@@ -380,25 +380,5 @@ impl Index {
     /// Rows of all tables.
     pub fn rows(&self) -> u64 {
         self.list().iter().map(|loaded| loaded.table.len()).sum()
-    }
-}
-
-/// Reads the directory at the end of a pack: one request, two when it is long. The kind is in its header.
-///
-/// # Errors
-/// `Damaged`, `TooNew`, and those of the store.
-pub fn pack_directory(repo: &Repo, id: &Id, len: u64) -> Result<(ObjectKind, Directory)> {
-    let name = Name::hashed(Folder::Packs, &id.to_hex());
-    let at = || format!("read the directory of {name}");
-    let mut range = tail_range(len).during(at)?;
-    loop {
-        let bytes = repo.store().get_range(&name, range.clone()).during(at)?;
-        match read_directory(repo.opener(), len, &bytes).during(at)? {
-            DirectoryRead::Found { kind, directory } => return Ok((kind, directory)),
-            DirectoryRead::Need(more) if more.start < range.start => range = more,
-            DirectoryRead::Need(_) => {
-                return Err(Error::new(Kind::Damaged, "its length does not add up").during(at()));
-            }
-        }
     }
 }
