@@ -16,6 +16,7 @@ pub mod memory;
 pub mod state;
 pub mod table;
 
+use crate::crypto::hash;
 use crate::device::memory::Memory;
 use crate::error::{During, Error, Kind, Result};
 use crate::host::Host;
@@ -31,6 +32,8 @@ use std::path::{Path, PathBuf};
 pub type Check<'a> = &'a dyn Fn(&[u8]) -> [u8; 32];
 
 const FIRST_LINE: &str = "heirloom device 1";
+/// Longer names of state files are cut and told apart by a hash; what is unfinished still needs room at the end.
+const STATE_NAME_MAX: usize = 200;
 /// How the temporary files here end.
 const UNFINISHED: &str = ".new";
 /// Who we are is a few lines, and what we remember some megabytes after many years.
@@ -131,6 +134,11 @@ impl Device {
                 }
                 _ => leaf.push_str(&format!("%{}", to_hex(&[byte]))),
             }
+        }
+        if leaf.len() > STATE_NAME_MAX {
+            leaf.truncate(STATE_NAME_MAX - 65);
+            leaf.push('-');
+            leaf.push_str(&hash::object_id(source.as_bytes()).to_hex());
         }
         self.state.join(leaf)
     }
@@ -340,6 +348,11 @@ mod tests {
         assert_eq!(leaf("home-2"), "state-home-2");
         assert_eq!(leaf("../a b%"), "state-%2e%2e%2fa%20b%25");
         assert_ne!(leaf("a%20"), leaf("a "));
+        let (long, other) = (
+            leaf(&"/x".repeat(400)),
+            leaf(&format!("{}y", "/x".repeat(400))),
+        );
+        assert!(long.len() == STATE_NAME_MAX && other.len() == STATE_NAME_MAX && long != other);
     }
 
     #[test]

@@ -4,10 +4,16 @@ use crate::util::{TestEnv, contents};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
+/// What does not compress, so that the largest pack is the one that holds it.
+fn noise() -> Vec<u8> {
+    let mixed = (0..300_000_u32).map(|n| n.wrapping_mul(2_654_435_761).wrapping_add(n >> 3));
+    mixed.map(|n| (n ^ n >> 15).to_le_bytes()[2]).collect()
+}
+
 fn world() -> TestEnv {
     let env = TestEnv::new();
     env.write("d/a/letter", b"dear");
-    env.write("d/big", &[5; 300_000]);
+    env.write("d/big", &noise());
     env.write("d/b", b"content");
     fs::set_permissions(env.path("d/b"), fs::Permissions::from_mode(0o750)).unwrap();
     std::os::unix::fs::symlink("a/letter", env.path("d/link")).unwrap();
