@@ -99,8 +99,7 @@ pub struct Report {
 
 /// The threads and settings that suit this machine and a memory budget.
 pub fn settings(level: Level, recheck: bool, cores: usize, memory: u64) -> Settings {
-    // What a backup takes with one worker, and each further one, in MiB: performance of the pools in `packer` and
-    // `pipeline` plus the walk; see benches/README.md.
+    // What a backup takes with one worker, and each further one, in MiB; see benches/README.md.
     let room = (memory >> 20).saturating_sub(136) / 10;
     let workers = usize::try_from(room).unwrap_or(1).min(cores).max(1);
     Settings {
