@@ -4,22 +4,38 @@
     reason = "a test that meets what it did not expect has failed"
 )]
 
+/// Authentic boxes that would make a reader allocate, loop or wander off.
+mod bombs;
 /// The chunker cuts as its frozen vectors say.
 mod chunker;
 /// What is typed and what is answered, verb by verb.
 mod cli;
+/// Every sort of damage to every kind of object.
+mod damage;
+/// Authentic boxes with any content, made as an attacker with the keys would.
+#[path = "util/forge.rs"]
+mod forge;
 /// Frozen bytes of every record kind, whole and malformed.
 mod format;
+/// A full disk and a read-only one.
+mod full;
+/// A mirror that means harm.
+mod hostile;
 /// What is damaged costs its own range.
 mod losses;
 /// Man pages, completions and README say what the program does.
 mod manual;
 /// A restore over what stands there already.
 mod overwrite;
+/// What a newer version wrote.
+mod newer;
 /// What is saved comes back.
 mod restore;
 /// What every source must do.
 mod sources;
+/// A world with two of every kind of object, to be hurt.
+#[path = "util/stage.rs"]
+mod stage;
 /// What every store and decorator must do.
 mod stores;
 /// Restore writes below its target and nowhere else.

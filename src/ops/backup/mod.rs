@@ -168,6 +168,7 @@ struct Parent {
 impl Attempt<'_> {
     fn run(&self, force: bool) -> Result<Option<Report>> {
         let mut chains = Chains::read(self.repo, self.monitor)?;
+        chains.require_known()?;
         let parent = self.parent(&chains);
         let mut session = Session::begin(self.repo, self.host, self.writer, "backup")?;
         let done = self.within(&mut session, &mut chains, parent, force);

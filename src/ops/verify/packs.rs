@@ -118,6 +118,8 @@ impl Packs<'_> {
         bad.blobs.extend(found.bad.iter().map(|blob| (*id, *blob)));
         let name = Name::hashed(Folder::Packs, &id.to_hex());
         if found.disagrees {
+            // What the index says of it is asked of the pack itself, blob by blob.
+            bad.packs.insert(*id);
             let what = format!("what the index says of {name} is not what its directory says");
             let error = Error::new(Kind::Damaged, what)
                 .hint("the index can be made again: it is rebuilt from packs");
