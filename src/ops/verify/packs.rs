@@ -165,11 +165,9 @@ impl Packs<'_> {
 
     fn stored(&self, id: &Id, len: u64, tools: &mut Tools, found: &mut Found) -> Result<()> {
         let name = Name::hashed(Folder::Packs, &id.to_hex());
-        tools.pack = self
-            .repo
-            .store()
-            .get(&name, PACK_BYTES_MAX)
-            .during(|| "it cannot be read")?;
+        let store = self.repo.store();
+        let read = store.get_into(&name, PACK_BYTES_MAX, &mut tools.pack);
+        read.during(|| "it cannot be read")?;
         found.bytes = tools.pack.len() as u64;
         self.monitor.count(Counter::Bytes, found.bytes);
         if found.bytes != len {
