@@ -49,6 +49,8 @@ pub struct Repo {
     keys: Arc<Keys>,
     opener: Opener,
     mirror: Option<MirrorRecord>,
+    /// A newer heirloom wrote the marker.
+    newer: bool,
     ring: KeyRing,
     cache: PathBuf,
 }
@@ -95,6 +97,7 @@ impl Repo {
             root,
             keys,
             mirror: Some(mirror.clone()),
+            newer: false,
             ring: KeyRing::of(sealed),
             cache: cache.join(crate::id::to_hex(id.as_bytes())),
         };
@@ -125,10 +128,11 @@ impl Repo {
         let (root, id) = keyring::unlock(&*store, &ring, unlock)?;
         let keys = Arc::new(Keys::new(&root, id.as_bytes()));
         let opener = Opener::new(Arc::clone(&keys), id);
+        let mut newer = false;
         let mirror = match marker.map(|bytes| open_marker(&opener, &bytes)) {
             Some(Ok(record)) => Some(record),
-            Some(Err(error)) if error.kind() == Kind::TooNew => return Err(error),
             Some(Err(error)) => {
+                newer = error.kind() == Kind::TooNew;
                 monitor.problem(&error.during("read the marker of this mirror"));
                 None
             }
@@ -146,6 +150,7 @@ impl Repo {
             keys,
             opener,
             mirror,
+            newer,
             ring,
             cache,
         })
@@ -209,8 +214,16 @@ impl Repo {
     /// Refuses to go on where only reading is safe.
     ///
     /// # Errors
-    /// `Refused` without a whole marker.
+    /// `TooNew` where the marker is a newer version's, `Refused` without a whole one.
     pub fn require_writable(&self) -> Result<&MirrorRecord> {
+        if self.newer {
+            let what = format!(
+                "{} is kept by a newer heirloom, so nothing is written there",
+                self.store.location()
+            );
+            return Err(Error::new(Kind::TooNew, what)
+                .hint("upgrade heirloom; reading and restoring still work, nothing is damaged"));
+        }
         self.mirror.as_ref().ok_or_else(|| {
             Error::new(
                 Kind::Refused,
