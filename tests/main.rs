@@ -14,6 +14,8 @@ mod format;
 mod losses;
 /// Man pages, completions and README say what the program does.
 mod manual;
+/// The numbers that FORMAT.txt gives to check against.
+mod numbers;
 /// A restore over what stands there already.
 mod overwrite;
 /// What is saved comes back.
