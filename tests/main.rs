@@ -8,8 +8,13 @@
 mod chunker;
 /// What is typed and what is answered, verb by verb.
 mod cli;
+/// What an earlier heirloom wrote is read for ever.
+mod compat;
 /// Frozen bytes of every record kind, whole and malformed.
 mod format;
+/// The golden repository: made, opened, compared.
+#[path = "util/golden.rs"]
+mod golden;
 /// What is damaged costs its own range.
 mod losses;
 /// Man pages, completions and README say what the program does.
