@@ -23,6 +23,8 @@ mod manual;
 mod numbers;
 /// A restore over what stands there already.
 mod overwrite;
+/// What is saved comes back without this program.
+mod rescue;
 /// What is saved comes back.
 mod restore;
 /// What every source must do.
