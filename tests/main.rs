@@ -21,14 +21,23 @@ mod format;
 mod full;
 /// A mirror that means harm.
 mod hostile;
+/// What an earlier heirloom wrote is read for ever.
+mod compat;
+/// The golden repository: made, opened, compared.
+#[path = "util/golden.rs"]
+mod golden;
 /// What is damaged costs its own range.
 mod losses;
 /// Man pages, completions and README say what the program does.
 mod manual;
 /// What a newer version wrote.
 mod newer;
+/// The numbers that FORMAT.txt gives to check against.
+mod numbers;
 /// A restore over what stands there already.
 mod overwrite;
+/// What is saved comes back without this program.
+mod rescue;
 /// What is saved comes back.
 mod restore;
 /// What every source must do.

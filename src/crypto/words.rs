@@ -64,24 +64,21 @@ pub fn to_words(entropy: &Secret<16>) -> [&'static str; WORDS] {
     words
 }
 
-/// Reads twelve words, in any case and with any white space between them.
+/// Reads twelve words, in any case and with any white space between them; the first four letters stand for a word.
 pub fn from_words(text: &str) -> Result<Secret<16>, WordsError> {
-    let mut lower = Zeroizing::new(String::with_capacity(text.len()));
-    let mut count = 0;
-    for word in text.split_whitespace() {
-        count += 1;
-        if count > 1 {
-            lower.push(' ');
-        }
-        lower.extend(word.chars().map(|c| c.to_ascii_lowercase()));
-    }
+    let count = text.split_whitespace().count();
     if count != WORDS {
         return Err(WordsError::Count(count));
     }
-    for (at, word) in lower.split(' ').enumerate() {
-        check_word(word, at + 1)?;
+    // The longest word of the list has eight letters: this never moves and leaves no copy behind.
+    let mut whole = Zeroizing::new(String::with_capacity(WORDS * 9));
+    for (at, word) in text.split_whitespace().enumerate() {
+        if at > 0 {
+            whole.push(' ');
+        }
+        whole.push_str(find(word).ok_or_else(|| unknown(word, at + 1))?);
     }
-    let mnemonic = Mnemonic::parse_in_normalized(Language::English, &lower)
+    let mnemonic = Mnemonic::parse_in_normalized(Language::English, &whole)
         .map_err(|_| WordsError::Checksum)?;
     let (mut bytes, _) = mnemonic.to_entropy_array();
     let secret = Secret::filled(|out| out.copy_from_slice(&bytes[..16]));
@@ -91,15 +88,25 @@ pub fn from_words(text: &str) -> Result<Secret<16>, WordsError> {
 
 /// Whether `word`, the one at `position`, is in the list: for checking each as it is typed.
 pub fn check_word(word: &str, position: usize) -> Result<(), WordsError> {
+    find(word).map(drop).ok_or_else(|| unknown(word, position))
+}
+
+/// The word of the list that is meant: itself, or the only one with these first four letters.
+fn find(word: &str) -> Option<&'static str> {
     let lower = Zeroizing::new(word.to_ascii_lowercase());
-    if Language::English.find_word(&lower).is_some() {
-        return Ok(());
-    }
-    Err(WordsError::Unknown {
+    let list = Language::English.word_list();
+    let at = list.partition_point(|other| *other < lower.as_str());
+    let found = list.get(at).copied()?;
+    (found == lower.as_str() || (lower.len() == 4 && found.starts_with(lower.as_str())))
+        .then_some(found)
+}
+
+fn unknown(word: &str, position: usize) -> WordsError {
+    WordsError::Unknown {
         position,
         word: word.to_owned(),
-        nearest: nearest(&lower),
-    })
+        nearest: nearest(&Zeroizing::new(word.to_ascii_lowercase())),
+    }
 }
 
 /// Six words for 66 bits, the first bits of `bytes` first, eleven a word as in BIP39.
@@ -190,6 +197,20 @@ mod tests {
             let secret = Secret::new([seed.wrapping_mul(37); 16]);
             let text = to_words(&secret).join(" \n ").to_uppercase();
             assert!(from_words(&text).is_ok_and(|back| back.ct_eq(secret.expose())));
+        }
+    }
+
+    #[test]
+    fn four_letters_are_enough_and_three_are_not() {
+        let secret = secret_with_telling_swaps();
+        let short = to_words(&secret).map(|word| &word[..word.len().min(4)]);
+        let back = from_words(&short.join(" ")).unwrap();
+        assert!(back.ct_eq(secret.expose()));
+        for word in ["aban", "act", "acti", "ZOO", "yell"] {
+            assert!(check_word(word, 1).is_ok(), "{word}");
+        }
+        for word in ["aba", "abando", "zo", "ac", "abanx", "zooz", ""] {
+            assert!(check_word(word, 1).is_err(), "{word}");
         }
     }
 

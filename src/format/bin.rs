@@ -1,4 +1,5 @@
-//! Byte strings: ids, names and packed lists of them, always as MessagePack `bin` and never as text or array.
+//! Byte strings: ids, names and packed lists of them, always as MessagePack `bin` and never as text or array. And text,
+//! which is never `bin`: serde's own `String` would take either.
 
 use crate::id::Id;
 use serde::de::{Error as _, MapAccess, Visitor};
@@ -112,6 +113,40 @@ pub fn bin<T: Bytewise, S: Serializer>(value: &T, serializer: S) -> Result<S::Ok
 /// The next value of a map, which must be a byte string.
 pub fn next_bin<'de, T: Bytewise, A: MapAccess<'de>>(map: &mut A) -> Result<T, A::Error> {
     map.next_value::<Bin<T>>().map(|Bin(value)| value)
+}
+
+/// A text, and nothing that merely could be one.
+pub struct Text(pub String);
+
+impl<'de> Deserialize<'de> for Text {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        from.deserialize_any(TextVisitor)
+    }
+}
+
+/// The next value of a map, which must be text.
+pub fn next_text<'de, A: MapAccess<'de>>(map: &mut A) -> Result<String, A::Error> {
+    map.next_value::<Text>().map(|Text(text)| text)
+}
+
+/// The next value of a map, which must be an array of texts.
+pub fn next_texts<'de, A: MapAccess<'de>>(map: &mut A) -> Result<Vec<String>, A::Error> {
+    let texts: Vec<Text> = map.next_value()?;
+    Ok(texts.into_iter().map(|Text(text)| text).collect())
+}
+
+struct TextVisitor;
+
+impl Visitor<'_> for TextVisitor {
+    type Value = Text;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a text")
+    }
+
+    fn visit_str<E>(self, text: &str) -> Result<Text, E> {
+        Ok(Text(text.to_owned()))
+    }
 }
 
 /// A byte string where it lies.

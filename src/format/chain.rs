@@ -17,7 +17,7 @@
 //! word keeps the chain whole and is shown as unknown; prune refuses to work beside it.
 
 use crate::error::Result;
-use crate::format::bin::{self, Bin, BinRef, next_bin};
+use crate::format::bin::{self, Bin, BinRef, Text, next_bin, next_text};
 use crate::format::codec::{self, is_default, require};
 use crate::format::facts::{Fact, Facts};
 use crate::format::keyed::{self, Keyed};
@@ -237,9 +237,9 @@ impl Keyed for Fields {
                 entry.time = Timestamp { seconds, nanos };
             }
             "zone" => entry.zone = map.next_value()?,
-            "host" => entry.host = map.next_value()?,
-            "user" => entry.user = map.next_value()?,
-            "program" => entry.program = map.next_value()?,
+            "host" => entry.host = next_text(map)?,
+            "user" => entry.user = next_text(map)?,
+            "program" => entry.program = next_text(map)?,
             "what" => *what = Some(map.next_value()?),
             _ => return Ok(false),
         }
@@ -331,21 +331,21 @@ impl<'de> Visitor<'de> for WhatVisitor {
     }
 
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> std::result::Result<What, A::Error> {
-        let word: String = next(&mut seq)?;
+        let Text(word) = next(&mut seq)?;
         Ok(match word.as_str() {
             "snapshot" => What::Snapshot(next(&mut seq)?),
             "remove" => {
-                let (entries, reason) = next(&mut seq)?;
+                let (entries, Text(reason)) = next(&mut seq)?;
                 What::Remove { entries, reason }
             }
             "undelete" => What::Undelete(next::<Bin<_>, _>(&mut seq)?.0),
             "pin" => {
-                let (Bin(ids), reason) = next(&mut seq)?;
+                let (Bin(ids), Text(reason)) = next(&mut seq)?;
                 What::Pin { ids, reason }
             }
             "unpin" => What::Unpin(next::<Bin<_>, _>(&mut seq)?.0),
             "accept" => {
-                let (source, Bin(entry)) = next(&mut seq)?;
+                let (Text(source), Bin(entry)) = next(&mut seq)?;
                 What::Accept { source, entry }
             }
             "kit checked" => What::KitChecked(next(&mut seq)?),
@@ -354,7 +354,7 @@ impl<'de> Visitor<'de> for WhatVisitor {
                 _ => return Err(A::Error::custom("a rehearsal without facts")),
             },
             "slot removed" => What::SlotRemoved(next::<Bin<_>, _>(&mut seq)?.0),
-            "device" => What::DeviceName(next(&mut seq)?),
+            "device" => What::DeviceName(next::<Text, _>(&mut seq)?.0),
             _ => {
                 while seq.next_element::<IgnoredAny>()?.is_some() {}
                 What::Unknown(word)

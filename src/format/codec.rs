@@ -84,18 +84,18 @@ pub fn first_number(bytes: &[u8]) -> Option<u64> {
     let (marker, rest) = rest.split_first()?;
     let width = match marker {
         0x00..=0x7f => return Some(u64::from(*marker)),
-        0xcc => 1,
-        0xcd => 2,
-        0xce => 4,
-        0xcf => 8,
+        0xcc | 0xd0 => 1,
+        0xcd | 0xd1 => 2,
+        0xce | 0xd2 => 4,
+        0xcf | 0xd3 => 8,
         _ => return None,
     };
     let digits = rest.get(..width)?;
-    Some(
-        digits
-            .iter()
-            .fold(0, |number, digit| number << 8 | u64::from(*digit)),
-    )
+    let negative = *marker >= 0xd0 && digits.first().is_some_and(|digit| digit & 0x80 != 0);
+    let number = digits
+        .iter()
+        .fold(0, |number, digit| number << 8 | u64::from(*digit));
+    (!negative).then_some(number)
 }
 
 /// Whether a field is left out.
@@ -124,6 +124,8 @@ mod tests {
         assert_eq!(first_number(&encode(&(7_u64, 1))), Some(7));
         assert_eq!(first_number(&encode(&(u64::MAX, 1))), Some(u64::MAX));
         assert_eq!(first_number(&encode(&vec![300; 20])), Some(300));
+        assert_eq!(first_number(b"\x91\xd1\x01\x2c"), Some(300));
+        assert_eq!(first_number(b"\x91\xd0\xff"), None);
         for wrong in [
             &[][..],
             &[0x90],
@@ -142,5 +144,10 @@ mod tests {
         bytes.push(0);
         let answer = decode::<IgnoredAny>(&bytes, "read record");
         assert_eq!(answer.unwrap_err().kind(), Kind::Damaged);
+        for innermost in [0x90, 0x80] {
+            let nested = |outer: usize| [&vec![0x91; outer][..], &[innermost]].concat();
+            assert!(decode::<IgnoredAny>(&nested(14), "read record").is_ok());
+            assert!(decode::<IgnoredAny>(&nested(15), "read record").is_err());
+        }
     }
 }

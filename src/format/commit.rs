@@ -9,7 +9,7 @@
 //! Whoever does not know every key may not act on either, so an unknown one is "too new".
 
 use crate::error::Result;
-use crate::format::bin::{self, next_bin};
+use crate::format::bin::{self, next_bin, next_text};
 use crate::format::codec::{self, is_default, require};
 use crate::format::keyed::{self, Keyed};
 use crate::id::Id;
@@ -63,7 +63,7 @@ impl Keyed for Intent {
         match key {
             "session" => self.session = next_bin(map)?,
             "device" => self.device = next_bin(map)?,
-            "kind" => self.kind = map.next_value()?,
+            "kind" => self.kind = next_text(map)?,
             "marks" => self.marks = next_bin(map)?,
             "started" => self.started = map.next_value()?,
             _ => return Ok(false),

@@ -160,10 +160,9 @@ impl Directory {
 
     /// Reads the record of a pack of `kind` whose blocks take `area_len` bytes.
     pub fn decode(kind: ObjectKind, bytes: &[u8], area_len: u64) -> Result<Self> {
-        let [_, version, ..] = bytes else {
-            return Err(damaged("it is cut short"));
-        };
-        if (VERSION.saturating_add(1)..128).contains(version) && bytes.first() == Some(&0x94) {
+        if let Some(version) = codec::first_number(bytes)
+            && version > u64::from(VERSION)
+        {
             let what =
                 format!("the pack's directory has version {version}, unknown to this program");
             return Err(Error::new(Kind::TooNew, what));
@@ -352,6 +351,10 @@ mod tests {
         let mut newer = bytes.clone();
         newer[1] = 2;
         assert_eq!(decode(&newer, area).unwrap_err().kind(), Kind::TooNew);
+        let longer = [0x92, 0xcd, 1, 0, 0xc0];
+        assert_eq!(decode(&longer, area).unwrap_err().kind(), Kind::TooNew);
+        newer[1] = 0;
+        assert_eq!(decode(&newer, area).unwrap_err().kind(), Kind::Damaged);
     }
 
     /// B2: counts that promise what is not there cost nothing.

@@ -2,6 +2,8 @@
 //!
 //! Text keys, ascending when written. What a key means is the business of who writes it; a reader takes any.
 
+use crate::format::bin::Text;
+use crate::format::keyed::KEYS_MAX;
 use serde::de::{Error as _, MapAccess, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use std::collections::BTreeMap;
@@ -101,9 +103,9 @@ impl<'de> Visitor<'de> for FactVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Fact, A::Error> {
         let mut facts = Facts::new();
-        while let Some((name, fact)) = map.next_entry::<String, Fact>()? {
-            if facts.insert(name, fact).is_some() {
-                return Err(A::Error::custom("a name occurs twice"));
+        while let Some((Text(name), fact)) = map.next_entry::<Text, Fact>()? {
+            if facts.insert(name, fact).is_some() || facts.len() > KEYS_MAX {
+                return Err(A::Error::custom("a name occurs twice, or too many names"));
             }
         }
         Ok(Fact::Map(facts))

@@ -15,7 +15,7 @@ use std::marker::PhantomData;
 pub const RECORD_VERSION: u32 = 1;
 
 /// More keys than any version will have in one map; bounds the search for duplicates.
-const KEYS_MAX: u32 = 64;
+pub const KEYS_MAX: usize = 64;
 
 /// A map with text keys.
 pub trait Keyed: Default {
@@ -109,7 +109,7 @@ impl<'de> Visitor<'de> for KeyVisitor {
 struct Seen<'a> {
     letters: u32,
     words: Vec<&'a str>,
-    count: u32,
+    count: usize,
 }
 
 impl<'a> Seen<'a> {

@@ -11,7 +11,7 @@
 //! need not be one whose name is a hash.
 
 use crate::error::Result;
-use crate::format::bin::{self, next_bin};
+use crate::format::bin::{self, next_bin, next_texts};
 use crate::format::codec::{is_default, require};
 use crate::format::keyed::{self, Keyed};
 use crate::limits::LEDGER_OBJECTS_MAX;
@@ -97,8 +97,8 @@ impl Keyed for LedgerRecord {
             "time" => self.time = map.next_value()?,
             "level" => self.level = map.next_value()?,
             "objects" => self.objects = next_bin(map)?,
-            "damaged" => self.damaged = map.next_value()?,
-            "healed" => self.healed = map.next_value()?,
+            "damaged" => self.damaged = next_texts(map)?,
+            "healed" => self.healed = next_texts(map)?,
             "bytes" => self.bytes = map.next_value()?,
             _ => return Ok(false),
         }

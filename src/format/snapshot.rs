@@ -15,7 +15,7 @@
 //!
 //! Keys are absent when empty. Unknown ones were written by a newer heirloom: they are ignored and counted.
 
-use crate::format::bin::{self, Bin, BinRef, next_bin};
+use crate::format::bin::{self, Bin, BinRef, next_bin, next_text, next_texts};
 use crate::format::codec::is_default;
 use crate::format::keyed::{Counted, Keyed};
 use crate::id::Id;
@@ -62,7 +62,7 @@ pub struct Snapshot {
 /// How much there was, and how much of it was new.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counts {
-    /// Everything that is not a folder.
+    /// Regular files, by name.
     pub files: u64,
     /// Folders.
     pub folders: u64,
@@ -105,19 +105,19 @@ impl Keyed for Snapshot {
 
     fn take<'de, A: MapAccess<'de>>(&mut self, key: &str, map: &mut A) -> Result<bool, A::Error> {
         match key {
-            "source" => self.source = map.next_value()?,
+            "source" => self.source = next_text(map)?,
             "tree" => self.tree = next_bin(map)?,
             "parent" => self.parent = next_bin(map)?,
             "paths" => {
                 let paths: Vec<Bin<Vec<u8>>> = map.next_value()?;
                 self.paths = paths.into_iter().map(|Bin(path)| path).collect();
             }
-            "excludes" => self.excludes = map.next_value()?,
-            "tags" => self.tags = map.next_value()?,
+            "excludes" => self.excludes = next_texts(map)?,
+            "tags" => self.tags = next_texts(map)?,
             "counts" => self.counts = map.next_value()?,
             "kinds" => self.kinds = map.next_value()?,
             "losses" => self.losses = next_bin(map)?,
-            "suspect" => self.suspect = Some(map.next_value()?),
+            "suspect" => self.suspect = Some(next_text(map)?),
             _ => return Ok(false),
         }
         Ok(true)

@@ -1,8 +1,7 @@
 //! The chains of all devices as one mirror shows them: which entries exist, which are visible, which are removed.
 //!
-//! An entry is visible if a commit slot saying COMMIT lists it (format 10.2); a snapshot is removed if a visible
-//! remove names it and no visible undelete that has seen that remove takes it back (10.3). Damaged entries and slots
-//! are reported and passed by.
+//! An entry is visible if a commit slot saying COMMIT lists it; a snapshot is removed if a visible remove names it that
+//! has seen every visible undelete of it (FORMAT.txt 9.3). Damaged entries and slots are reported and passed by.
 
 use crate::error::{Error, Kind, Result};
 use crate::format::ObjectKind;
@@ -107,45 +106,58 @@ impl Chains {
         Ok(())
     }
 
+    /// Snapshots named by a remove that has seen every undelete of them; of two that are unaware of each other, the
+    /// undelete wins.
     fn find_removed(&self) -> BTreeSet<Id> {
+        let mut undeletes = BTreeMap::<Id, Vec<(&[u8; 16], u64)>>::new();
+        for (_, entry) in self.visible() {
+            if let What::Undelete(ids) = &entry.what {
+                for id in ids {
+                    let all = undeletes.entry(*id).or_default();
+                    all.push((&entry.device, entry.seq));
+                }
+            }
+        }
         let mut removed = BTreeSet::new();
-        for (remove_id, entry) in self.visible() {
+        for (_, entry) in self.visible() {
             let What::Remove { entries, .. } = &entry.what else {
                 continue;
             };
-            for target in entries {
-                if !self.is_taken_back(&target.entry, remove_id, entry) {
-                    removed.insert(target.entry);
+            let mut seen = None;
+            for target in entries.iter().map(|target| target.entry) {
+                let taken_back = undeletes.get(&target).is_some_and(|undeletes| {
+                    let seen = seen.get_or_insert_with(|| self.seen_by(entry));
+                    !undeletes
+                        .iter()
+                        .all(|(device, seq)| seen.get(device).is_some_and(|newest| seq <= newest))
+                });
+                if !taken_back {
+                    removed.insert(target);
                 }
             }
         }
         removed
     }
 
-    fn is_taken_back(&self, target: &Id, remove_id: &Id, remove: &Entry) -> bool {
-        self.visible().any(|(id, entry)| {
-            matches!(&entry.what, What::Undelete(ids) if ids.contains(target))
-                && self.has_seen(id, entry, remove_id, remove)
-        })
-    }
-
-    /// Whether `entry` comes after `other` through prev and heads. Entries of one device are ordered by seq alone.
-    fn has_seen(&self, id: &Id, entry: &Entry, other_id: &Id, other: &Entry) -> bool {
-        if entry.device == other.device {
-            return entry.seq > other.seq && id != other_id;
-        }
-        let mut own = Some(entry);
-        while let Some(step) = own {
-            if step
-                .heads
-                .iter()
-                .any(|head| head.device == other.device && head.seq >= other.seq)
-            {
-                return true;
+    /// The newest number of each device that `entry` has seen: its own before it, those in its heads, and all that
+    /// these have seen. Heads count for every later entry of a chain, since an old entry may be purged.
+    fn seen_by<'a>(&'a self, entry: &'a Entry) -> BTreeMap<&'a [u8; 16], u64> {
+        let mut seen = BTreeMap::new();
+        let own = entry.seq.checked_sub(1).map(|seq| (&entry.device, seq));
+        let mut more: Vec<_> = own.into_iter().chain(heads_of(entry)).collect();
+        while !more.is_empty() {
+            for (device, seq) in more.drain(..) {
+                let newest = seen.entry(device).or_insert(seq);
+                *newest = seq.max(*newest);
             }
-            own = step.prev.and_then(|prev| self.entries.get(&prev));
+            let known = |(device, seq): &(&[u8; 16], u64)| {
+                seen.get(device).is_some_and(|newest| seq <= newest)
+            };
+            let others = self.visible().map(|(_, other)| other);
+            let others = others.filter(|other| known(&(&other.device, other.seq)));
+            more.extend(others.flat_map(heads_of).filter(|head| !known(head)));
         }
-        false
+        seen
     }
 
     /// Every visible entry.
@@ -177,8 +189,14 @@ impl Chains {
                 _ => None,
             })
             .collect();
-        all.sort_by_key(|(id, entry, _)| (entry.time, entry.device, entry.seq, *id));
+        all.sort_by_key(|(id, entry, _)| (entry.time, entry.seq, *id));
         all
+    }
+
+    /// Whether this snapshot was marked as suspect and nobody has accepted it since.
+    pub fn is_suspect(&self, id: &Id, snapshot: &Snapshot) -> bool {
+        let accepts = |what: &What| matches!(what, What::Accept { entry, .. } if entry == id);
+        snapshot.suspect.is_some() && !self.visible().any(|(_, entry)| accepts(&entry.what))
     }
 
     /// The newest entry of `device`.
@@ -250,5 +268,164 @@ impl Chains {
     /// Entries and slots of a newer version, and entries whose meaning this version does not know.
     pub fn newer(&self) -> usize {
         self.too_new + self.unknown
+    }
+}
+
+fn heads_of(entry: &Entry) -> impl Iterator<Item = (&[u8; 16], u64)> {
+    entry.heads.iter().map(|head| (&head.device, head.seq))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::format::chain::Removed;
+    use crate::host::Timestamp;
+
+    /// Devices.
+    const A: u8 = 1;
+    const B: u8 = 2;
+    const C: u8 = 3;
+
+    fn id(device: u8, seq: u64) -> Id {
+        let mut bytes = [device; 32];
+        bytes[0] = u8::try_from(seq).unwrap();
+        Id::new(bytes)
+    }
+
+    fn remove(device: u8, seq: u64) -> What {
+        What::Remove {
+            entries: vec![Removed {
+                device: [device; 16],
+                seq,
+                entry: id(device, seq),
+                prev: None,
+            }],
+            reason: String::new(),
+        }
+    }
+
+    impl Chains {
+        fn add(&mut self, device: u8, seq: u64, heads: &[(u8, u64)], what: What) {
+            let entry = Entry {
+                repo: [0; 16],
+                device: [device; 16],
+                seq,
+                prev: seq.checked_sub(1).map(|before| id(device, before)),
+                heads: heads
+                    .iter()
+                    .map(|(device, seq)| Head {
+                        device: [*device; 16],
+                        seq: *seq,
+                        entry: id(*device, *seq),
+                    })
+                    .collect(),
+                acked: Vec::new(),
+                time: Timestamp::default(),
+                zone: 0,
+                host: String::new(),
+                user: String::new(),
+                program: String::new(),
+                what,
+                unknown: 0,
+            };
+            self.entries.insert(id(device, seq), entry);
+            self.committed.insert(id(device, seq));
+        }
+
+        fn snapshot(&mut self, device: u8, seq: u64, heads: &[(u8, u64)]) {
+            self.add(device, seq, heads, What::Snapshot(Box::default()));
+        }
+
+        fn has(&self, device: u8, seq: u64) -> bool {
+            !self.find_removed().contains(&id(device, seq))
+        }
+    }
+
+    /// A snapshot of A and its removal by A.
+    fn removed() -> Chains {
+        let mut chains = Chains::default();
+        chains.snapshot(A, 0, &[]);
+        assert!(chains.has(A, 0));
+        chains.add(A, 1, &[], remove(A, 0));
+        assert!(!chains.has(A, 0));
+        chains
+    }
+
+    fn undelete() -> What {
+        What::Undelete(vec![id(A, 0)])
+    }
+
+    #[test]
+    fn an_undelete_that_has_seen_the_remove_takes_it_back() {
+        let mut chains = removed();
+        chains.add(B, 0, &[(A, 1)], undelete());
+        assert!(chains.has(A, 0));
+        let mut chains = removed();
+        chains.add(A, 2, &[], undelete());
+        assert!(chains.has(A, 0));
+    }
+
+    #[test]
+    fn unaware_of_each_other_the_undelete_wins() {
+        let mut chains = removed();
+        chains.add(B, 0, &[], undelete());
+        assert!(chains.has(A, 0));
+        // A second remove that does not know of it changes nothing.
+        chains.add(C, 0, &[(A, 1)], remove(A, 0));
+        assert!(chains.has(A, 0));
+    }
+
+    #[test]
+    fn a_remove_that_has_seen_every_undelete_removes_again() {
+        let mut chains = removed();
+        chains.add(B, 0, &[(A, 1)], undelete());
+        chains.add(C, 0, &[], undelete());
+        chains.add(A, 2, &[(B, 0)], remove(A, 0));
+        assert!(chains.has(A, 0), "it has not seen the second one");
+        chains.add(A, 3, &[(B, 0), (C, 0)], remove(A, 0));
+        assert!(!chains.has(A, 0));
+    }
+
+    #[test]
+    fn what_others_have_seen_counts_and_so_does_the_own_chain() {
+        let mut chains = removed();
+        chains.add(B, 0, &[(A, 1)], undelete());
+        chains.snapshot(C, 0, &[(B, 0)]);
+        chains.snapshot(C, 1, &[]);
+        // Through C's later entry, whose chain saw B.
+        chains.add(A, 2, &[(C, 1)], remove(A, 0));
+        assert!(!chains.has(A, 0));
+        let mut chains = removed();
+        chains.add(B, 0, &[(A, 1)], undelete());
+        chains.snapshot(A, 2, &[(B, 0)]);
+        chains.add(A, 3, &[], remove(A, 0));
+        assert!(!chains.has(A, 0));
+    }
+
+    #[test]
+    fn only_visible_entries_count() {
+        let mut chains = removed();
+        chains.add(B, 0, &[(A, 1)], undelete());
+        chains.committed.remove(&id(B, 0));
+        assert!(!chains.has(A, 0));
+        chains.committed.remove(&id(A, 1));
+        assert!(chains.has(A, 0));
+    }
+
+    #[test]
+    fn an_accepted_snapshot_is_not_suspect() {
+        let mut chains = Chains::default();
+        chains.snapshot(A, 0, &[]);
+        let suspect = Snapshot {
+            suspect: Some("half of it is gone".to_owned()),
+            ..Snapshot::default()
+        };
+        assert!(chains.is_suspect(&id(A, 0), &suspect));
+        let accept = What::Accept {
+            source: String::new(),
+            entry: id(A, 0),
+        };
+        chains.add(A, 1, &[], accept);
+        assert!(!chains.is_suspect(&id(A, 0), &suspect));
     }
 }

@@ -49,6 +49,7 @@ pub struct Repo {
     keys: Arc<Keys>,
     opener: Opener,
     mirror: Option<MirrorRecord>,
+    /// A newer heirloom wrote the marker.
     newer: bool,
     ring: KeyRing,
     cache: PathBuf,

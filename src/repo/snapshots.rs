@@ -137,7 +137,10 @@ pub fn resolve<'a>(chains: &'a Chains, which: &Which, filter: &Filter) -> Result
             Ok(first)
         }
         Which::Latest(back) => {
-            all.retain(|found| found.snapshot.suspect.is_none());
+            let sound = |found: &Found<'_>| !chains.is_suspect(&found.id, found.snapshot);
+            if all.iter().any(sound) {
+                all.retain(sound);
+            }
             let mut sources: Vec<_> = all
                 .iter()
                 .map(|found| found.snapshot.source.as_str())

@@ -300,7 +300,7 @@ impl KeySlot {
 /// Reads a key file: one line, `heirloom-key-1:` and 64 hex digits.
 pub fn read_key_file(text: &str) -> Result<Secret<32>> {
     let wrong = || Error::new(Kind::Usage, "this is no key file of heirloom");
-    let line = text.trim_end_matches(['\r', '\n']);
+    let line = text.trim();
     let (version, digits) = line
         .strip_prefix(KEY_FILE_MARK)
         .and_then(|rest| rest.split_once(':'))
