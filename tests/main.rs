@@ -25,10 +25,10 @@ mod hostile;
 mod losses;
 /// Man pages, completions and README say what the program does.
 mod manual;
-/// A restore over what stands there already.
-mod overwrite;
 /// What a newer version wrote.
 mod newer;
+/// A restore over what stands there already.
+mod overwrite;
 /// What is saved comes back.
 mod restore;
 /// What every source must do.
