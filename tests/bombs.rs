@@ -14,9 +14,11 @@ use heirloom::format::{BlobKind, ObjectKind};
 use heirloom::id::Id;
 use heirloom::monitor::Collected;
 use heirloom::name::{Folder, Name};
+use heirloom::ops::verify::Report;
 use heirloom::store::{Payload, Store};
 
-const MIB: usize = 1 << 20;
+/// Rows of the longest index run.
+const ROWS_MAX: u32 = 1 << 20;
 
 /// A zstd frame of blocks that each stand for 128 KiB of one byte.
 fn frame(header: &[u8], blocks: usize) -> Vec<u8> {
@@ -81,6 +83,14 @@ fn b1_a_block_expands_to_what_it_says_or_not_at_all() {
     }
 }
 
+/// Verify speaks of each of these.
+fn assert_named(report: &Report, names: &[Name]) {
+    for name in names {
+        let named = report.damaged.iter().any(|damage| damage.name == *name);
+        assert!(named, "{name:?}");
+    }
+}
+
 /// What a parser of MessagePack may be fed.
 fn records() -> Vec<(&'static str, Vec<u8>)> {
     let huge = |head: u8| [&[head][..], &[0xff; 4]].concat();
@@ -138,12 +148,7 @@ fn b2_records_are_bounded_before_memory() {
     assert_eq!(forge.restore(tree).unwrap().losses.len(), count);
     let report = assert_unharmed(&mut world);
     assert_eq!(report.losses.len(), count);
-    for name in names {
-        assert!(
-            report.damaged.iter().any(|damage| damage.name == name),
-            "{name:?}"
-        );
-    }
+    assert_named(&report, &names);
     // Nobody writes where a mark cannot be read.
     let error = world
         .try_backup(Level::Fast, false, &Collected::default())
@@ -173,12 +178,7 @@ fn b3_lengths_are_compared_with_the_file() {
         }
     }
     let report = assert_unharmed(&mut world);
-    for name in names {
-        assert!(
-            report.damaged.iter().any(|damage| damage.name == name),
-            "{name:?}"
-        );
-    }
+    assert_named(&report, &names);
 }
 
 fn row(stored_len: u32, raw_len: u32, blobs: u32) -> BlockRow {
@@ -240,6 +240,15 @@ fn b4_sums_that_overflow_are_damage() {
     };
     let (area, record) = run.encode();
     names.push(forge.put(ObjectKind::IndexRun, &area, &record));
+    let report = assert_unharmed(&mut world);
+    assert_named(&report, &names);
+}
+
+#[test]
+fn b4_trees_that_overflow_are_damage() {
+    let mut world = honest();
+    let forge = Forge::new(&world);
+    let id = Id::new([9; 32]);
     let child = |first: &[u8]| Child {
         first: first.to_vec(),
         tree: id,
@@ -280,12 +289,6 @@ fn b4_sums_that_overflow_are_damage() {
     assert_eq!(forge.restore(tree).unwrap().losses.len(), count);
     let report = assert_unharmed(&mut world);
     assert_eq!(report.losses.len(), count);
-    for name in names {
-        assert!(
-            report.damaged.iter().any(|damage| damage.name == name),
-            "{name:?}"
-        );
-    }
 }
 
 /// Lists within lists, all of them one blob: 4,096 items at each of four depths would be 2^48 chunks.
@@ -451,7 +454,7 @@ fn b7_index_runs_are_sorted_and_stay_inside() {
         run(vec![place(1, 0, 91, 10)]),
         run(vec![place(1, 0, 0xff_ffff, 0xff_ffff)]),
         run(vec![place(1, 0, 0, 0)]),
-        run((0..MIB as u32 + 1).map(|at| place(1, 0, at, 1)).collect()),
+        run((0..=ROWS_MAX).map(|at| place(1, 0, at, 1)).collect()),
     ];
     let mut names = Vec::new();
     for run in runs {
@@ -459,10 +462,5 @@ fn b7_index_runs_are_sorted_and_stay_inside() {
         names.push(forge.put(ObjectKind::IndexRun, &area, &record));
     }
     let report = assert_unharmed(&mut world);
-    for name in names {
-        assert!(
-            report.damaged.iter().any(|damage| damage.name == name),
-            "{name:?}"
-        );
-    }
+    assert_named(&report, &names);
 }

@@ -562,6 +562,7 @@ fn x2_without_an_index_all_is_the_same() {
     assert!(report.is_sound(), "{report:?}");
     world.restore_whole(root);
     // The next backup finds everything, sends no more than the folders above, and puts the index back.
+    fs::remove_dir_all(world.outside("cache")).unwrap();
     let report = world
         .try_backup(Level::Fast, true, &Collected::default())
         .unwrap();

@@ -10,6 +10,8 @@ mod bombs;
 mod chunker;
 /// What is typed and what is answered, verb by verb.
 mod cli;
+/// What an earlier heirloom wrote is read for ever.
+mod compat;
 /// Every sort of damage to every kind of object.
 mod damage;
 /// Authentic boxes with any content, made as an attacker with the keys would.
@@ -19,13 +21,11 @@ mod forge;
 mod format;
 /// A full disk and a read-only one.
 mod full;
-/// A mirror that means harm.
-mod hostile;
-/// What an earlier heirloom wrote is read for ever.
-mod compat;
 /// The golden repository: made, opened, compared.
 #[path = "util/golden.rs"]
 mod golden;
+/// A mirror that means harm.
+mod hostile;
 /// What is damaged costs its own range.
 mod losses;
 /// Man pages, completions and README say what the program does.

@@ -331,6 +331,9 @@ impl Target {
         let failed = Error::io(format!("{what} {}", self.shown(path)), error.into());
         match error {
             Errno::LOOP | Errno::XDEV | Errno::NOTDIR => failed.with_kind(Kind::Refused),
+            Errno::NOSPC | Errno::DQUOT => failed.hint(
+                "make room there and run the same command again: what is complete is not written twice",
+            ),
             _ => failed,
         }
     }

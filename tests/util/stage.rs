@@ -227,6 +227,13 @@ fn victims(empty: &Objects, first: &Objects, all: &Objects) -> Vec<Victim> {
         pair("older commit slot", Folder::Commits, None, true),
         pair("newer commit slot", Folder::Commits, None, false),
     ];
+    victims.extend(others(all));
+    victims
+}
+
+/// Those of which every backup leaves one or none.
+fn others(all: &Objects) -> Vec<Victim> {
+    let mut victims = Vec::new();
     let of = |folder| {
         all.keys()
             .filter(move |name| name.folder() == folder)

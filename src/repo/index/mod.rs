@@ -69,11 +69,8 @@ impl Index {
         index.load_tables(presence)?;
         index.fetch_runs(repo, presence, monitor)?;
         index.read_directories(repo, presence, monitor, publish)?;
-        let known = index.known_packs();
-        index.missing = known
-            .into_iter()
-            .filter(|pack| !presence.packs().contains_key(pack) && !presence.is_tombed(pack))
-            .collect();
+        let wrong = index.packs(presence, false).into_iter();
+        index.missing = wrong.filter(|pack| !presence.is_tombed(pack)).collect();
         index.merge_if_many(presence)?;
         Ok(index)
     }
@@ -110,11 +107,13 @@ impl Index {
         self.replace(tables);
     }
 
-    fn known_packs(&self) -> HashSet<Id> {
-        self.list()
-            .iter()
-            .flat_map(|loaded| loaded.packs.iter().map(|pack| pack.id))
-            .collect()
+    /// Packs of which a run gives the length that they have (any other run says nothing), or another one.
+    fn packs(&self, presence: &Presence, right: bool) -> HashSet<Id> {
+        let tables = self.list();
+        let all = tables.iter().flat_map(|loaded| &loaded.packs);
+        let is_right = |pack: &PackInfo| presence.packs().get(&pack.id) == Some(&pack.len);
+        let wanted = all.filter(|pack| is_right(pack) == right);
+        wanted.map(|pack| pack.id).collect()
     }
 
     fn fetch_runs(&self, repo: &Repo, presence: &Presence, monitor: &dyn Monitor) -> Result<()> {
@@ -157,7 +156,7 @@ impl Index {
         monitor: &dyn Monitor,
         publish: &mut dyn FnMut(&Run) -> Result<Vec<Id>>,
     ) -> Result<()> {
-        let known = self.known_packs();
+        let known = self.packs(presence, true);
         let mut loose: Vec<_> = presence
             .packs()
             .iter()
@@ -209,12 +208,8 @@ impl Index {
     /// # Errors
     /// Those of the cache folder.
     pub fn add_run(&self, run: &Run, ids: &[Id], presence: &Presence) -> Result<()> {
-        let packs = run.packs.iter().map(|pack| PackInfo {
-            id: pack.id,
-            kind: pack.kind,
-            len: pack.file_len,
-            present: presence.holds(&pack.id),
-        });
+        let packs = run.packs.iter();
+        let packs = packs.map(|pack| PackInfo::new(pack.id, pack.kind, pack.file_len, presence));
         self.add_table(run, ids, packs.collect())
     }
 
@@ -223,12 +218,8 @@ impl Index {
     /// # Errors
     /// Those of the cache folder.
     pub fn add_own(&self, run: &Run, ids: &[Id]) -> Result<()> {
-        let packs = run.packs.iter().map(|pack| PackInfo {
-            id: pack.id,
-            kind: pack.kind,
-            len: pack.file_len,
-            present: true,
-        });
+        let packs = run.packs.iter();
+        let packs = packs.map(|pack| PackInfo::own(pack.id, pack.kind, pack.file_len));
         self.add_table(run, ids, packs.collect())
     }
 
@@ -276,8 +267,9 @@ impl Index {
         let mut runs = Vec::new();
         for loaded in old.iter() {
             runs.extend(&loaded.runs);
-            for pack in loaded.packs.iter().filter(|pack| pack.present) {
-                numbers.entry(pack.id).or_insert_with(|| {
+            for pack in loaded.packs.iter().filter(|pack| pack.listed) {
+                // One that two runs give two lengths is two packs: the row that is right must not pay for the other.
+                numbers.entry((pack.id, pack.len)).or_insert_with(|| {
                     packs.push(*pack);
                     u32::try_from(packs.len() - 1).unwrap_or(u32::MAX)
                 });
@@ -293,7 +285,7 @@ impl Index {
             &tables,
             &mut |table, row| {
                 let pack = old[table].packs.get(pack_number(row));
-                let Some(new) = pack.and_then(|pack| numbers.get(&pack.id)) else {
+                let Some(new) = pack.and_then(|pack| numbers.get(&(pack.id, pack.len))) else {
                     return false;
                 };
                 row[16..20].copy_from_slice(&new.to_le_bytes());
@@ -314,12 +306,12 @@ impl Index {
         Ok(())
     }
 
-    /// Packs that an index run knows, no mark names and the listing lacks.
+    /// Packs that an index run knows, no mark names and the listing lacks or has at another length.
     pub fn missing(&self) -> &[Id] {
         &self.missing
     }
 
-    /// Whether a blob with these first 16 bytes is present.
+    /// Whether a blob with these first 16 bytes is in a pack that may be leant on.
     ///
     /// # Errors
     /// Those of the cache folder.
@@ -327,7 +319,9 @@ impl Index {
         for loaded in self.list().iter() {
             let mut found = false;
             loaded.table.find(prefix, &mut |row| {
-                found |= place_of(&loaded.packs, row).is_some_and(|place| place.kind == kind);
+                let sound = loaded.packs.get(pack_number(row));
+                found |= sound.is_some_and(|pack| pack.present)
+                    && place_of(&loaded.packs, row).is_some_and(|place| place.kind == kind);
             })?;
             if found {
                 return Ok(true);
@@ -336,7 +330,7 @@ impl Index {
         Ok(false)
     }
 
-    /// Every present copy of a blob.
+    /// Every listed copy of a blob; one may be damaged.
     ///
     /// # Errors
     /// Those of the cache folder.
@@ -350,7 +344,7 @@ impl Index {
         Ok(places)
     }
 
-    /// For each present pack and each table that knows it, a sum over what the table says of its blobs; see
+    /// For each listed pack and each table that knows it, a sum over what the table says of its blobs; see
     /// [`row::directory_sum`]. One pass over all rows.
     ///
     /// # Errors
@@ -365,12 +359,7 @@ impl Index {
                     *sum = sum.wrapping_add(row_sum(&row));
                 }
             }
-            for (pack, sum) in loaded
-                .packs
-                .iter()
-                .zip(own)
-                .filter(|(pack, _)| pack.present)
-            {
+            for (pack, sum) in loaded.packs.iter().zip(own).filter(|(pack, _)| pack.listed) {
                 sums.entry(pack.id).or_default().push(sum);
             }
         }

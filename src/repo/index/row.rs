@@ -39,17 +39,46 @@ pub struct Place {
     pub len: u32,
 }
 
+/// A pack as a table knows it.
 #[derive(Clone, Copy)]
 pub(crate) struct PackInfo {
     pub(crate) id: Id,
     pub(crate) kind: ObjectKind,
     pub(crate) len: u64,
+    /// Listed, so that reading it is worth trying: what was cut short still gives what lies before the cut.
+    pub(crate) listed: bool,
+    /// Listed at its length and named by no mark: it may be leant on.
     pub(crate) present: bool,
 }
 
-/// Where the row says its blob lies; `None` if its pack is not present or the row is broken.
+impl PackInfo {
+    /// A pack that a run or a table names, in the light of the listing.
+    pub(crate) fn new(id: Id, kind: ObjectKind, len: u64, presence: &Presence) -> Self {
+        let found = presence.packs().get(&id);
+        Self {
+            id,
+            kind,
+            len,
+            listed: found.is_some(),
+            present: found == Some(&len) && presence.holds(&id),
+        }
+    }
+
+    /// One that this session has just put.
+    pub(crate) fn own(id: Id, kind: ObjectKind, len: u64) -> Self {
+        Self {
+            id,
+            kind,
+            len,
+            listed: true,
+            present: true,
+        }
+    }
+}
+
+/// Where the row says its blob lies; `None` if its pack is not listed or the row is broken.
 pub(crate) fn place_of(packs: &[PackInfo], row: &Row) -> Option<Place> {
-    let pack = packs.get(pack_number(row)).filter(|pack| pack.present)?;
+    let pack = packs.get(pack_number(row)).filter(|pack| pack.listed)?;
     Some(Place {
         pack: pack.id,
         pack_kind: pack.kind,
@@ -159,12 +188,8 @@ pub(crate) fn decode_aux(aux: &[u8], presence: &Presence) -> Option<(Vec<PackInf
     let packs = rest.get(..bytes)?.chunks_exact(41).map(|pack| {
         let id = Id::from_slice(&pack[..32])?;
         let len = u64::from_le_bytes(pack[33..].try_into().ok()?);
-        Some(PackInfo {
-            id,
-            kind: ObjectKind::from_number(pack[32])?,
-            len,
-            present: presence.holds(&id),
-        })
+        let kind = ObjectKind::from_number(pack[32])?;
+        Some(PackInfo::new(id, kind, len, presence))
     });
     let runs = rest.get(bytes..)?.chunks_exact(32).map(Id::from_slice);
     Some((packs.collect::<Option<_>>()?, runs.collect::<Option<_>>()?))
