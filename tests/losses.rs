@@ -1,6 +1,5 @@
 //! What is damaged costs its own range: the rest is restored, and what is lost is named.
 
-
 use crate::world::{World, noise};
 use heirloom::compress::Level;
 use heirloom::error::Kind;

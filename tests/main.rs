@@ -6,10 +6,17 @@
 
 /// The chunker cuts as its frozen vectors say.
 mod chunker;
+/// One installation of the program, for tests of whole lives.
+#[path = "util/client.rs"]
+mod client;
+/// Every store call fails once; what was committed stays.
+mod crash;
 /// Frozen bytes of every record kind, whole and malformed.
 mod format;
 /// What is damaged costs its own range.
 mod losses;
+/// Random lives of a source, each snapshot compared with the tree as it was.
+mod model;
 /// What is saved comes back.
 mod restore;
 /// What every source must do.

@@ -1,6 +1,5 @@
 //! What is saved comes back: all of it, where it is asked for, over what may stand there already.
 
-
 use crate::world::{World, describe, make_fifo, noise, set_mtime};
 use heirloom::compress::Level;
 use heirloom::error::{Error, Kind};

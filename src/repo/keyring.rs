@@ -74,6 +74,8 @@ impl NewSlot {
 #[derive(Default)]
 pub struct KeyRing {
     slots: BTreeMap<Id, KeySlot>,
+    /// Slots of which one copy is not there, and where it belongs.
+    single: Vec<(Id, Folder)>,
     damaged: usize,
     too_new: usize,
 }
@@ -87,8 +89,7 @@ impl KeyRing {
             .collect();
         Self {
             slots,
-            damaged: 0,
-            too_new: 0,
+            ..Self::default()
         }
     }
 
@@ -105,8 +106,14 @@ impl KeyRing {
             })?;
         }
         let mut ring = Self::default();
-        for (leaf, _) in names.iter().take(KEY_SLOTS_MAX) {
+        for (leaf, copies) in names.iter().take(KEY_SLOTS_MAX) {
             ring.read_one(store, leaf, monitor)?;
+            let id = Id::from_hex(leaf).filter(|id| ring.slots.contains_key(id));
+            match copies {
+                [false, true] => ring.single.extend(id.map(|id| (id, Folder::Keys))),
+                [true, false] => ring.single.extend(id.map(|id| (id, Folder::Keys2))),
+                _ => {}
+            }
         }
         if names.len() > KEY_SLOTS_MAX {
             let what = format!(
@@ -164,6 +171,20 @@ impl KeyRing {
     pub fn is_empty(&self) -> bool {
         self.slots.is_empty() && self.damaged == 0 && self.too_new == 0
     }
+}
+
+/// Puts the copies that an interrupted change of keys did not come to. What is there and damaged stays as it is.
+///
+/// # Errors
+/// Those of the store.
+pub fn complete(store: &dyn Store, ring: &KeyRing) -> Result<()> {
+    for (id, folder) in &ring.single {
+        if let Some(slot) = ring.slots.get(id) {
+            let payload = Payload::new(slot.to_object());
+            store.put(&Name::hashed(*folder, &id.to_hex()), &payload)?;
+        }
+    }
+    Ok(())
 }
 
 fn read_copy(store: &dyn Store, name: &Name) -> Result<KeySlot> {

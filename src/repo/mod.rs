@@ -55,7 +55,8 @@ pub struct Repo {
 
 impl Repo {
     /// Makes a repository in an empty place: rescue files, key slots, and the marker last, so that a place without a
-    /// marker is never half a repository that looks whole.
+    /// marker is never half a repository that looks whole. Key slots of an init that was interrupted open nothing, and
+    /// go.
     ///
     /// # Errors
     /// `Refused` where anything of a repository is found.
@@ -65,7 +66,9 @@ impl Repo {
         cache: &Path,
         host: &dyn Host,
     ) -> Result<Self> {
-        refuse_occupied(&*store)?;
+        for name in left_by_init(&*store)? {
+            store.delete(&name)?;
+        }
         let mut number = [0; 16];
         host.random(&mut number);
         let id = RepoId::new(number);
@@ -304,9 +307,15 @@ fn open_marker(opener: &Opener, bytes: &[u8]) -> Result<MirrorRecord> {
     MirrorRecord::decode(&opener.open(ObjectKind::Mirror, bytes)?.record)
 }
 
-fn refuse_occupied(store: &dyn Store) -> Result<()> {
+/// Where there is neither a marker nor anything that key slots could open: the slots that an interrupted init left.
+fn left_by_init(store: &dyn Store) -> Result<Vec<Name>> {
     let mut found = read_marker(store)?.is_some();
-    for folder in [Folder::Keys, Folder::Keys2, Folder::Packs, Folder::Entries] {
+    for folder in [
+        Folder::Packs,
+        Folder::Entries,
+        Folder::Commits,
+        Folder::Marks,
+    ] {
         store.list(folder, &mut |_| {
             found = true;
             Ok(())
@@ -321,7 +330,14 @@ fn refuse_occupied(store: &dyn Store) -> Result<()> {
             "nothing is ever overwritten; use it with `heirloom backup`, or choose an empty folder",
         ));
     }
-    Ok(())
+    let mut slots = Vec::new();
+    for folder in [Folder::Keys, Folder::Keys2] {
+        store.list(folder, &mut |listed| {
+            slots.push(listed.name);
+            Ok(())
+        })?;
+    }
+    Ok(slots)
 }
 
 /// Key slots as read back, for callers that hold several.

@@ -13,6 +13,7 @@ use crate::host::Host;
 use crate::id::{Id, to_hex};
 use crate::monitor::Monitor;
 use crate::name::{Folder, Name};
+use crate::repo::keyring;
 use crate::repo::{Repo, Writer, seal};
 use crate::store::{Payload, Placed};
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -133,6 +134,7 @@ impl Session {
             presence: Presence::default(),
         };
         session.announce()?;
+        keyring::complete(&**repo.store(), repo.ring())?;
         Ok(session)
     }
 
