@@ -324,7 +324,7 @@ impl StateWriter {
     }
 }
 
-/// Makes an existing state file stand for another snapshot with the same content.
+/// Drops what a run that made no snapshot has written beside `path`.
 ///
 /// # Errors
 /// Those of the state folder.

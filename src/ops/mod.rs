@@ -3,5 +3,6 @@
 pub mod credits;
 
 pub mod backup;
+pub mod cat;
 pub mod restore;
 pub mod verify;

@@ -27,30 +27,45 @@ const RENEW: Duration = Duration::from_secs(600);
 #[derive(Clone, Default)]
 pub struct Presence {
     packs: HashMap<Id, u64>,
+    marks: Marks,
+    /// Whether what a mark names still counts: it may be read as long as it is there, and never leant on.
+    reading: bool,
+}
+
+/// What the marks of a mirror say.
+#[derive(Clone, Default)]
+struct Marks {
+    ids: BTreeSet<Id>,
+    /// Those among them that name what is lost.
+    losses: BTreeSet<Id>,
     tombs: HashSet<Id>,
 }
 
 impl Presence {
-    /// Lists `packs/` and reads every mark.
+    /// For reading: lists `packs/` and reads the marks it can. What may be leant on is a session's business.
     ///
     /// # Errors
-    /// Those of the store; `TooNew` or `Damaged` for a mark that cannot be read, since what it names is unknown.
-    pub fn read(repo: &Repo) -> Result<Self> {
-        let (tombs, _) = read_marks(repo)?;
+    /// Those of the store. A mark that cannot be read is a problem, not an error.
+    pub fn read(repo: &Repo, monitor: &dyn Monitor) -> Result<Self> {
+        let marks = read_marks(repo, &mut |error| {
+            monitor.problem(&error);
+            Ok(())
+        })?;
         Ok(Self {
             packs: list_packs(repo)?,
-            tombs,
+            marks,
+            reading: true,
         })
     }
 
-    /// Whether this pack is listed and no mark names it.
+    /// Whether blobs in this pack count: it is listed and, unless this is for reading, no mark names it.
     pub fn holds(&self, pack: &Id) -> bool {
-        self.packs.contains_key(pack) && !self.tombs.contains(pack)
+        self.packs.contains_key(pack) && (self.reading || !self.marks.tombs.contains(pack))
     }
 
     /// Whether the pack is named by a mark.
     pub fn is_tombed(&self, pack: &Id) -> bool {
-        self.tombs.contains(pack)
+        self.marks.tombs.contains(pack)
     }
 
     /// Every pack listed, with its length.
@@ -58,9 +73,17 @@ impl Presence {
         &self.packs
     }
 
+    /// The marks that say what is lost. A snapshot lists those it knew; one that does not know them all cannot vouch.
+    pub fn losses(&self) -> &BTreeSet<Id> {
+        &self.marks.losses
+    }
+
     /// Whether a mark is in progress: something listed is named by one.
     pub fn has_mark_in_progress(&self) -> bool {
-        self.tombs.iter().any(|pack| self.packs.contains_key(pack))
+        self.marks
+            .tombs
+            .iter()
+            .any(|pack| self.packs.contains_key(pack))
     }
 }
 
@@ -75,19 +98,29 @@ fn list_packs(repo: &Repo) -> Result<HashMap<Id, u64>> {
     Ok(packs)
 }
 
-fn read_marks(repo: &Repo) -> Result<(HashSet<Id>, BTreeSet<Id>)> {
-    let mut ids = BTreeSet::new();
+fn read_marks(repo: &Repo, damaged: &mut dyn FnMut(Error) -> Result<()>) -> Result<Marks> {
+    let mut marks = Marks::default();
     repo.store().list(Folder::Marks, &mut |listed| {
-        ids.extend(Id::from_hex(listed.name.leaf()));
+        marks.ids.extend(Id::from_hex(listed.name.leaf()));
         Ok(())
     })?;
-    let mut tombs = HashSet::new();
-    for id in &ids {
+    for id in marks.ids.clone() {
         let name = Name::hashed(Folder::Marks, &id.to_hex());
-        let mark = Mark::decode(&repo.read(ObjectKind::Mark, &name)?.record)?;
-        tombs.extend(mark.packs);
+        let read = repo.read(ObjectKind::Mark, &name);
+        let mark = match read.and_then(|opened| Mark::decode(&opened.record)) {
+            Ok(mark) => mark,
+            Err(error) if matches!(error.kind(), Kind::Damaged | Kind::TooNew) => {
+                damaged(error)?;
+                continue;
+            }
+            Err(error) => return Err(error),
+        };
+        marks.tombs.extend(mark.packs);
+        if mark.loss {
+            marks.losses.insert(id);
+        }
     }
-    Ok((tombs, ids))
+    Ok(marks)
 }
 
 /// One run of Publish, from its intent to its commit slot.
@@ -142,12 +175,13 @@ impl Session {
         self.host.random(&mut self.id);
         self.intents = 0;
         // Named in the intent are the marks seen before it; the tombs that count are read after it (P2).
-        (_, self.marks) = read_marks(&self.repo)?;
+        self.marks = read_marks(&self.repo, &mut Err)?.ids;
         self.put_intent()?;
-        let (tombs, _) = read_marks(&self.repo)?;
+        let marks = read_marks(&self.repo, &mut Err)?;
         self.presence = Presence {
             packs: list_packs(&self.repo)?,
-            tombs,
+            marks,
+            reading: false,
         };
         Ok(())
     }

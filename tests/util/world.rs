@@ -148,7 +148,7 @@ impl World {
 
     /// A loader over what the mirror has now.
     pub(crate) fn loader(&self) -> Arc<Loader> {
-        let presence = Presence::read(&self.repo).unwrap();
+        let presence = Presence::read(&self.repo, &Collected::default()).unwrap();
         let publish = &mut |_: &_| Ok(Vec::new());
         let index = Index::open(&self.repo, &presence, &Collected::default(), publish).unwrap();
         Arc::new(Loader::new(&self.repo, &Arc::new(index)))

@@ -35,7 +35,7 @@ use crate::source::files::Files;
 use crate::source::metadata::Names;
 use crate::source::{Item, ItemKind};
 use crossbeam_channel::{Receiver, bounded};
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -160,6 +160,8 @@ struct Attempt<'a> {
 struct Parent {
     id: Id,
     tree: Id,
+    /// The loss marks it knew.
+    losses: BTreeSet<Id>,
 }
 
 impl Attempt<'_> {
@@ -189,9 +191,10 @@ impl Attempt<'_> {
         })?;
         let index = Arc::new(index);
         chains.look_again(self.repo, self.monitor)?;
-        let vouched = parent
-            .as_ref()
-            .is_some_and(|parent| chains.is_live(&parent.id))
+        let losses = session.presence().losses().clone();
+        let knows =
+            |parent: &Parent| chains.is_live(&parent.id) && parent.losses.is_superset(&losses);
+        let vouched = parent.as_ref().is_some_and(knows)
             && !session.presence().has_mark_in_progress()
             && index.missing().is_empty();
         if !index.missing().is_empty() {
@@ -210,7 +213,10 @@ impl Attempt<'_> {
             state::discard(&self.options.state)?;
             return Ok(Some(report));
         }
-        let entry = self.entry(chains, &parent, &built.0, &report, started)?;
+        let mut entry = self.entry(chains, &parent, &built.0, &report, started)?;
+        if let What::Snapshot(snapshot) = &mut entry.what {
+            snapshot.losses = losses.into_iter().collect();
+        }
         match session.commit(&entry)? {
             Outcome::Aborted => Ok(None),
             Outcome::Committed(id) => {
@@ -246,6 +252,7 @@ impl Attempt<'_> {
         own.map(|(id, _, snapshot)| Parent {
             id,
             tree: snapshot.tree,
+            losses: snapshot.losses.iter().copied().collect(),
         })
     }
 
