@@ -147,7 +147,7 @@ impl World {
                 self.faulty.plan(None);
                 watched(&what, || then(&what, done));
                 if !tripped {
-                    assert!(at > 3, "{what}: there must be something to fail");
+                    assert!(at > 1, "{what}: there must be something to fail");
                     break;
                 }
             }

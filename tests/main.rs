@@ -17,6 +17,10 @@ mod format;
 mod losses;
 /// Random lives of a source, each snapshot compared with the tree as it was.
 mod model;
+/// Nothing in clear, on a mirror or on the device.
+mod privacy;
+/// How many calls a verb makes on a mirror.
+mod requests;
 /// What is saved comes back.
 mod restore;
 /// What every source must do.

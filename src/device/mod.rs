@@ -13,6 +13,7 @@
 //! - No file name and no content of a backup stands here in the clear; the folders are the owner's alone.
 
 pub mod memory;
+pub mod objects;
 pub mod state;
 pub mod table;
 

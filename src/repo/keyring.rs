@@ -133,6 +133,8 @@ impl KeyRing {
                 self.slots.insert(slot_id(&slot), slot);
                 return Ok(());
             }
+            // No answer says nothing about the slot.
+            Err(error) if error.kind() == Kind::Unreachable => return Err(error),
             Err(error) => error,
         };
         match read_copy(store, &Name::hashed(Folder::Keys2, leaf)) {
@@ -144,6 +146,7 @@ impl KeyRing {
                 monitor.problem(&Error::new(Kind::Damaged, what).because(first));
                 self.slots.insert(slot_id(&slot), slot);
             }
+            Err(second) if second.kind() == Kind::Unreachable => return Err(second),
             Err(second) if second.kind() == Kind::TooNew || first.kind() == Kind::TooNew => {
                 self.too_new += 1
             }

@@ -15,6 +15,7 @@ pub mod view;
 
 use crate::crypto::derive::{Keys, RootKey};
 use crate::crypto::hash;
+use crate::device::objects::Objects;
 use crate::error::{During, Error, Kind, Result};
 use crate::format::ObjectKind;
 use crate::format::boxes::{Opened, Opener, Sealer};
@@ -231,14 +232,40 @@ impl Repo {
     /// # Errors
     /// `NotFound`, `Damaged` (also when the bytes do not hash to the name), `TooNew`.
     pub fn read(&self, kind: ObjectKind, name: &Name) -> Result<Opened> {
-        let at = || format!("read {name} from {}", self.store.location());
         let bytes = self.store.get(name, kind.bytes_max())?;
-        if name.folder().is_named_by_hash() && hash::object_id(&bytes).to_hex() != name.leaf() {
+        self.open_named(kind, name, &bytes)
+    }
+
+    /// As [`Repo::read`], for an object that never changes and was listed in this session: its bytes may come from the
+    /// cache.
+    ///
+    /// # Errors
+    /// As [`Repo::read`].
+    pub fn read_listed(&self, kind: ObjectKind, name: &Name) -> Result<Opened> {
+        let copies = self.copies();
+        let copy = copies.get(name);
+        if let Some(opened) = copy.and_then(|bytes| self.open_named(kind, name, &bytes).ok()) {
+            return Ok(opened);
+        }
+        let bytes = self.store.get(name, kind.bytes_max())?;
+        let opened = self.open_named(kind, name, &bytes)?;
+        copies.put(name, &bytes);
+        Ok(opened)
+    }
+
+    /// Copies of small objects on this device.
+    pub fn copies(&self) -> Objects {
+        Objects::at(&self.cache)
+    }
+
+    fn open_named(&self, kind: ObjectKind, name: &Name, bytes: &[u8]) -> Result<Opened> {
+        let at = || format!("read {name} from {}", self.store.location());
+        if name.folder().is_named_by_hash() && hash::object_id(bytes).to_hex() != name.leaf() {
             // A future version keeps its version number in the same place: newer is not damaged.
-            BoxHeader::decode(bytes.get(..PAGE).unwrap_or(&bytes)).during(at)?;
+            BoxHeader::decode(bytes.get(..PAGE).unwrap_or(bytes)).during(at)?;
             return Err(Error::new(Kind::Damaged, "its bytes do not match its name").during(at()));
         }
-        self.opener.open(kind, &bytes).during(at)
+        self.opener.open(kind, bytes).during(at)
     }
 
     /// Seals a record and puts it under the hash of its bytes.
@@ -258,7 +285,11 @@ impl Repo {
         let bytes = sealer.seal(kind, area, record, &random)?;
         let id = hash::object_id(&bytes);
         let name = Name::hashed(kind.folder(), &id.to_hex());
-        self.store.put(&name, &Payload::new(bytes))?;
+        let payload = Payload::new(bytes);
+        self.store.put(&name, &payload)?;
+        if kind == ObjectKind::Entry {
+            self.copies().put(&name, &payload);
+        }
         Ok(id)
     }
 }

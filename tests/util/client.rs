@@ -304,8 +304,9 @@ impl Client {
         self.loader_of(&repo, &Collected::default())
     }
 
-    fn loader_of(&self, repo: &Arc<Repo>, monitor: &Collected) -> Arc<Loader> {
-        let presence = Presence::read(repo).unwrap();
+    /// The same with a repository that is open already.
+    pub(crate) fn loader_of(&self, repo: &Arc<Repo>, monitor: &Collected) -> Arc<Loader> {
+        let presence = Presence::read(repo, monitor).unwrap();
         let index = Index::open(repo, &presence, monitor, &mut |_| Ok(Vec::new())).unwrap();
         Arc::new(Loader::new(repo, &Arc::new(index)))
     }
@@ -348,7 +349,7 @@ impl Client {
         let monitor = Collected::default();
         let repo = self.open_heard(&monitor).unwrap();
         let chains = Chains::read(&repo, &monitor).unwrap();
-        let presence = Presence::read(&repo).unwrap();
+        let presence = Presence::read(&repo, &monitor).unwrap();
         let index = Index::open(&repo, &presence, &monitor, &mut |_| Ok(Vec::new())).unwrap();
         let options = verify::Options { level, workers: 2 };
         let index = Arc::new(index);
