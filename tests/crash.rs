@@ -1,10 +1,12 @@
-//! Store call 1, 2, 3 … fails, before or after its effect, for a moment or for good, until none is left to fail.
+//! Store call 1, 2, 3 … fails, before or after its effect, for a moment or for good, until none is left to fail; and
+//! the program is killed at random moments: `HEIRLOOM_KILLS=1000` for more of them.
 //!
 //! After each: what was committed restores, the same act works the next time, everything verifies. A thread that hangs
 //! ends the test with the number of the call.
 
-use crate::client::{Client, Job, TestHost, next_tick};
-use crate::world::{describe, noise};
+use crate::client::{Client, Dice, Job, TestHost, next_tick};
+use crate::util::TestEnv;
+use crate::world::{assert_same, describe, noise};
 use heirloom::error::{Error, Kind, Result};
 use heirloom::id::Id;
 use heirloom::monitor::Collected;
@@ -14,10 +16,10 @@ use heirloom::store::memory::MemoryStore;
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::sync::mpsc::{RecvTimeoutError, channel};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// Longer than anything here takes on the slowest machine.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -232,4 +234,118 @@ fn any_failing_call_of_a_new_key_leaves_the_old_ones() {
         world.client.backup_well(&world.job);
         world.assert_sound(what);
     });
+}
+
+/// Kills in the everyday run.
+const KILLS: usize = 20;
+/// Kills in one home: what is stored grows with each.
+const KILLS_AT_HOME: usize = 40;
+
+/// Kills the program after `patience`; whether it was still running.
+fn kill_after(mut child: Child, patience: Duration) -> bool {
+    std::thread::sleep(patience);
+    let running = child.try_wait().unwrap().is_none();
+    child.kill().unwrap();
+    child.wait().unwrap();
+    running
+}
+
+/// A home and the program in it, killed again and again.
+struct Victim {
+    env: TestEnv,
+    dice: Dice,
+    /// How long a backup takes that nobody kills.
+    whole: Duration,
+}
+
+impl Victim {
+    fn new(seed: u64) -> Self {
+        let mut victim = Self {
+            env: TestEnv::new(),
+            dice: Dice(seed),
+            whole: Duration::from_secs(1),
+        };
+        for n in 0..20 {
+            victim
+                .env
+                .write(&format!("d/folder-{}/{n}", n % 3), &noise(n, 5_000));
+        }
+        victim.change();
+        victim
+    }
+
+    /// Something large and something small.
+    fn change(&mut self) {
+        let len = 500_000 + self.dice.below(3_000_000);
+        self.env.write("d/large", &noise(self.dice.roll(), len));
+        let name = format!("d/folder-1/{}", self.dice.below(40));
+        self.env.write(&name, &noise(self.dice.roll(), 20_000));
+    }
+
+    fn kill(&mut self, arguments: &[&str]) -> bool {
+        let micros = u64::try_from(self.whole.as_micros()).unwrap();
+        let patience = Duration::from_micros(self.dice.roll() % micros);
+        let mut command = self.env.command(arguments.iter().copied());
+        command.stdout(Stdio::null()).stderr(Stdio::null());
+        kill_after(command.spawn().unwrap(), patience)
+    }
+
+    /// The same without a kill, which must work; then everything is whole.
+    fn finish(&mut self, what: &str, arguments: &[&str]) {
+        let began = Instant::now();
+        let done = self.env.run(arguments.iter().copied());
+        self.whole = began.elapsed();
+        assert_eq!(done.code, 0, "{what}: {done}");
+        self.assert_verifies(what);
+        let latest = format!("latest:{}", self.env.text("d"));
+        drop(fs::remove_dir_all(self.env.path("back")));
+        let back = self.env.run(["restore", &latest, "-t", "back"]);
+        assert_eq!(back.code, 0, "{what}: {back}");
+        assert_same(&self.env.path("d"), &self.env.path("back"));
+    }
+
+    fn assert_verifies(&self, what: &str) {
+        let verified = self.env.run(["verify"]);
+        assert_eq!(
+            (verified.code, &*verified.stderr),
+            (0, ""),
+            "{what}: {verified}"
+        );
+    }
+}
+
+fn kills() -> usize {
+    let wanted = std::env::var("HEIRLOOM_KILLS").ok();
+    wanted.map_or(KILLS, |text| text.parse().unwrap())
+}
+
+#[test]
+fn a_backup_killed_at_any_moment_leaves_all_that_was_committed() {
+    let mut at_work = 0;
+    for from in (0..kills()).step_by(KILLS_AT_HOME) {
+        println!("seed {from}");
+        let mut victim = Victim::new(from as u64);
+        victim.finish("first", &["backup", "--init", "d"]);
+        for n in from..kills().min(from + KILLS_AT_HOME) {
+            victim.change();
+            let what = format!("kill {n}");
+            at_work += usize::from(victim.kill(&["backup", "d"]));
+            victim.assert_verifies(&what);
+            victim.finish(&what, &["backup", "d"]);
+        }
+    }
+    assert!(
+        at_work > kills() / 4,
+        "most of them were killed at work, {at_work} in all"
+    );
+}
+
+#[test]
+fn an_init_killed_at_any_moment_is_begun_again() {
+    for n in 0..kills() / 4 {
+        let mut victim = Victim::new(n as u64);
+        victim.whole = Duration::from_millis(60);
+        victim.kill(&["backup", "--init", "d"]);
+        victim.finish(&format!("kill {n}"), &["backup", "--init", "d"]);
+    }
 }

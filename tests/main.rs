@@ -6,15 +6,21 @@
 
 /// The chunker cuts as its frozen vectors say.
 mod chunker;
+/// What is typed and what is answered, verb by verb.
+mod cli;
 /// One installation of the program, for tests of whole lives.
 #[path = "util/client.rs"]
 mod client;
-/// Every store call fails once; what was committed stays.
+/// Every store call fails once, the program is killed at any moment; what was committed stays.
 mod crash;
 /// Frozen bytes of every record kind, whole and malformed.
 mod format;
 /// What is damaged costs its own range.
 mod losses;
+/// Man pages, completions and README say what the program does.
+mod manual;
+/// One memory budget for every verb at every size.
+mod memory;
 /// Random lives of a source, each snapshot compared with the tree as it was.
 mod model;
 /// Nothing in clear, on a mirror or on the device.
@@ -31,6 +37,8 @@ mod stores;
 mod target;
 /// Floors, doors, file heads, sizes.
 mod tidy;
+/// A small world for one test.
+mod util;
 /// A source, a repository in memory and a target, for tests of the library.
 #[path = "util/world.rs"]
 mod world;

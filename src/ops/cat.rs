@@ -1,279 +1,279 @@
-//! One object spelled out, for people who want to see what lies on a mirror. Never a secret.
+//! One object spelled out, line by line, for people who look at bytes. Never a secret.
 
-use crate::error::{Error, Kind, Result};
-use crate::format::chain::What;
-use crate::format::header::BoxHeader;
+use crate::error::{During, Error, Kind, Result};
+use crate::format::chain::{Entry, What};
+use crate::format::codec;
+use crate::format::header::{BoxHeader, segments};
 use crate::format::index::Run;
-use crate::format::key_slot::{KeySlot, SlotKind};
+use crate::format::snapshot::Snapshot;
 use crate::format::tree::TreeBlob;
-use crate::format::tree::node::Node;
+use crate::format::tree::node::{Node, NodeKind};
 use crate::format::{BlobKind, ObjectKind};
 use crate::id::{Id, to_hex};
 use crate::limits::PAGE;
 use crate::name::{Folder, Name};
 use crate::repo::Repo;
-use crate::repo::chain::Chains;
-use crate::repo::index::pack_directory;
 use crate::repo::loader::Loader;
-use crate::units::moment_to_rfc3339;
+use crate::units::{moment_to_rfc3339, size_to_text};
 
-/// Names and values, in an order that reads well.
-pub type Lines = Vec<(String, String)>;
+/// The folders whose objects have a header and can be named by a prefix.
+const FOLDERS: [Folder; 6] = [
+    Folder::Packs,
+    Folder::Index,
+    Folder::Entries,
+    Folder::Marks,
+    Folder::Keys,
+    Folder::Ledger,
+];
 
-fn line(name: &str, value: impl Into<String>) -> (String, String) {
-    (name.to_owned(), value.into())
-}
-
-/// The header of the object whose name begins with `prefix`, wherever it lies.
+/// The header of the object whose name begins with `prefix`, of the marker without one.
 ///
 /// # Errors
 /// `NotFound`, `Usage` for an ambiguous prefix, `Damaged`.
-pub fn header(repo: &Repo, prefix: &str) -> Result<Lines> {
-    let name = find_object(repo, prefix)?;
+pub fn header(repo: &Repo, prefix: Option<&str>) -> Result<Vec<String>> {
+    let name = match prefix {
+        None => Name::marker(),
+        Some(prefix) => named(repo, &FOLDERS, prefix)?,
+    };
     let bytes = repo.store().get_range(&name, 0..PAGE as u64)?;
-    let header = BoxHeader::decode(&bytes)?;
-    let carries = header.recovery.iter().any(|byte| *byte != 0);
+    let header = BoxHeader::decode(&bytes).during(|| format!("read {}", name.path()))?;
     Ok(vec![
-        line("object", name.path()),
-        line("kind", format!("{:?}", header.kind)),
-        line("repository", to_hex(header.repo.as_bytes())),
-        line("chunker", header.chunker.to_string()),
-        line("body", format!("{} bytes", header.body_len)),
-        line("salt", to_hex(&header.salt)),
-        line("commitment", to_hex(&header.commitment)),
-        line("recovery slot", if carries { "yes" } else { "no" }),
+        format!("object      {}", name.path()),
+        format!("kind        {:?}, {}", header.kind, header.kind as u8),
+        format!("format      {}", crate::format::VERSION),
+        format!("chunker     {}", header.chunker),
+        format!("repository  {}", to_hex(header.repo.as_bytes())),
+        format!(
+            "body        {} bytes in {} segments",
+            header.body_len,
+            segments(header.body_len)
+        ),
+        format!("file        {} bytes", header.file_len()),
+        format!("salt        {}", to_hex(&header.salt)),
+        format!("commitment  {}", to_hex(&header.commitment)),
+        format!(
+            "recovery    {}",
+            if header.recovery == [0; 256] {
+                "no key slot"
+            } else {
+                "a copy of the recovery slot"
+            }
+        ),
     ])
 }
 
-fn find_object(repo: &Repo, prefix: &str) -> Result<Name> {
+/// The one object in these folders whose leaf begins with `prefix`.
+fn named(repo: &Repo, folders: &[Folder], prefix: &str) -> Result<Name> {
     let mut found = Vec::new();
-    for folder in Folder::ALL {
-        repo.store().list(folder, &mut |listed| {
-            if listed.name.leaf().starts_with(prefix) && folder != Folder::Keys2 {
+    for folder in folders {
+        repo.store().list(*folder, &mut |listed| {
+            if listed.name.leaf().starts_with(prefix) {
                 found.push(listed.name);
             }
             Ok(())
         })?;
     }
-    one(found, prefix)
-}
-
-fn one<T>(mut found: Vec<T>, prefix: &str) -> Result<T> {
-    let first = found
-        .pop()
-        .ok_or_else(|| Error::new(Kind::NotFound, format!("nothing here begins with {prefix}")))?;
-    if found.is_empty() {
-        return Ok(first);
+    match (found.pop(), found.is_empty()) {
+        (Some(name), true) => Ok(name),
+        (None, _) => Err(Error::new(Kind::NotFound, format!("no object {prefix}"))),
+        _ => Err(Error::new(
+            Kind::Usage,
+            format!("{prefix} is the beginning of several objects"),
+        )
+        .hint("give more digits")),
     }
-    Err(Error::new(
-        Kind::Usage,
-        format!("{prefix} is the beginning of several names"),
-    )
-    .hint("give more digits"))
 }
 
-/// Every key slot: its id, what opens it and what it costs to try.
-pub fn slots(repo: &Repo) -> Vec<(Id, Lines)> {
-    repo.ring()
-        .named()
-        .map(|(id, slot)| (*id, slot_lines(repo, slot)))
-        .collect()
-}
-
-fn slot_lines(repo: &Repo, slot: &KeySlot) -> Lines {
-    let mut lines = vec![line("opened by", slot.kind().noun())];
-    if let Some((created, label)) = slot.note(repo.root()) {
-        lines.push(line("label", label));
-        lines.push(line("created", moment_to_rfc3339(created.cast_signed())));
-    }
-    if slot.kind() == SlotKind::Passphrase {
+/// What each key slot says of itself.
+pub fn slots(repo: &Repo) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (id, slot) in repo.ring().named() {
+        let (since, label) = slot.note(repo.root()).unwrap_or_default();
+        let since = moment_to_rfc3339(i64::try_from(since).unwrap_or(0));
         let cost = slot.cost();
-        let text = format!(
-            "Argon2id, {} MiB, {} passes, {} lanes",
-            cost.memory_kib >> 10,
-            cost.passes,
-            cost.lanes
-        );
-        lines.push(line("cost of a guess", text));
+        lines.push(format!(
+            "{}  {}  {label}  {since}",
+            id.to_hex(),
+            slot.kind().noun()
+        ));
+        if cost.memory_kib > 0 {
+            let memory = size_to_text(u64::from(cost.memory_kib) * 1024);
+            lines.push(format!(
+                "    Argon2id: {memory}, {} passes, {} lanes",
+                cost.passes, cost.lanes
+            ));
+        }
     }
     lines
 }
 
-/// One snapshot and its step in the chain.
-///
-/// # Errors
-/// `NotFound`.
-pub fn snapshot(chains: &Chains, id: &Id) -> Result<Lines> {
-    let (_, entry) = chains
-        .visible()
-        .find(|(other, _)| *other == id)
-        .ok_or_else(|| Error::new(Kind::NotFound, format!("no snapshot {id}")))?;
-    let optional = |id: Option<Id>| id.map_or_else(|| "none".to_owned(), |id| id.to_hex());
+/// A chain's entry, and the snapshot in it.
+pub fn entry(id: &Id, entry: &Entry) -> Vec<String> {
     let mut lines = vec![
-        line("entry", id.to_hex()),
-        line("device", to_hex(&entry.device)),
-        line("number", entry.seq.to_string()),
-        line("before it", optional(entry.prev)),
-        line("time", moment_to_rfc3339(entry.time.seconds)),
-        line("host", &*entry.host),
-        line("user", &*entry.user),
-        line("program", &*entry.program),
-    ];
-    let heads = entry.heads.iter().map(|head| {
+        format!("entry       {}", id.to_hex()),
+        format!("device      {} number {}", to_hex(&entry.device), entry.seq),
         format!(
-            "{} {} {}",
+            "previous    {}",
+            entry
+                .prev
+                .map_or_else(|| "none".to_owned(), |prev| prev.to_hex())
+        ),
+        format!(
+            "time        {} zone {} min",
+            moment_to_rfc3339(entry.time.seconds),
+            entry.zone
+        ),
+        format!(
+            "made by     {} on {}, {}",
+            entry.user, entry.host, entry.program
+        ),
+    ];
+    for head in &entry.heads {
+        lines.push(format!(
+            "head seen   {} number {} {}",
             to_hex(&head.device),
             head.seq,
             head.entry.to_hex()
-        )
-    });
-    lines.extend(heads.map(|head| line("head seen", head)));
-    let What::Snapshot(snapshot) = &entry.what else {
-        return Ok(lines);
-    };
-    lines.extend([
-        line("source", &*snapshot.source),
-        line("tree", snapshot.tree.to_hex()),
-        line("parent", optional(snapshot.parent)),
-        line("files", snapshot.counts.files.to_string()),
-        line("folders", snapshot.counts.folders.to_string()),
-        line("bytes", snapshot.counts.bytes.to_string()),
-        line("new bytes", snapshot.counts.new_bytes.to_string()),
-        line("skipped", snapshot.counts.skipped.to_string()),
-    ]);
+        ));
+    }
+    match &entry.what {
+        What::Snapshot(snapshot) => lines.extend(snapshot_lines(snapshot)),
+        other => lines.push(format!("what        {other:?}")),
+    }
+    lines
+}
+
+fn snapshot_lines(snapshot: &Snapshot) -> Vec<String> {
+    let counts = &snapshot.counts;
+    let mut lines = vec![
+        format!("source      {}", snapshot.source),
+        format!("tree        {}", snapshot.tree.to_hex()),
+        format!(
+            "parent      {}",
+            snapshot
+                .parent
+                .map_or_else(|| "none".to_owned(), |id| id.to_hex())
+        ),
+        format!(
+            "counts      {} files, {} folders, {} bytes",
+            counts.files, counts.folders, counts.bytes
+        ),
+        format!(
+            "added       {} bytes; {} entries skipped",
+            counts.new_bytes, counts.skipped
+        ),
+    ];
     lines.extend(
         snapshot
             .paths
             .iter()
-            .map(|path| line("path", String::from_utf8_lossy(path))),
+            .map(|path| format!("path        {}", text(path))),
     );
     lines.extend(
         snapshot
             .excludes
             .iter()
-            .map(|rule| line("exclude", &**rule)),
+            .map(|rule| format!("left out    {rule}")),
     );
-    lines.extend(snapshot.tags.iter().map(|tag| line("tag", &**tag)));
-    Ok(lines)
+    lines.extend(snapshot.tags.iter().map(|tag| format!("tag         {tag}")));
+    lines.extend(
+        snapshot
+            .suspect
+            .iter()
+            .map(|why| format!("suspect     {why}")),
+    );
+    lines
 }
 
-/// One tree blob: its nodes, or the trees it is split into.
+/// The nodes of a tree, or the trees below it.
 ///
 /// # Errors
-/// Those of the loader.
-pub fn tree(loader: &Loader, id: &Id) -> Result<Lines> {
-    Ok(match TreeBlob::decode(&loader.load(BlobKind::Tree, id)?)? {
+/// `NotFound`, `Damaged`.
+pub fn tree(loader: &Loader, id: &Id) -> Result<Vec<String>> {
+    let tree = TreeBlob::decode(&loader.load(BlobKind::Tree, id)?)?;
+    Ok(match tree {
         TreeBlob::Inner(children) => children
             .iter()
             .map(|child| {
-                line(
-                    &String::from_utf8_lossy(&child.first),
-                    format!("tree {} of {} nodes", child.tree.to_hex(), child.nodes),
+                format!(
+                    "tree  {}  {} nodes from {}",
+                    child.tree.to_hex(),
+                    child.nodes,
+                    text(&child.first)
                 )
             })
             .collect(),
-        TreeBlob::Leaf(leaf) => leaf.nodes.iter().map(node).collect(),
+        TreeBlob::Leaf(leaf) => leaf.nodes.iter().map(node_line).collect(),
     })
 }
 
-fn node(node: &Node) -> (String, String) {
-    let mut text = format!(
-        "{:?} {:04o} {}:{} {}.{:09}",
-        node.kind, node.mode, node.uid, node.gid, node.mtime, node.mtime_ns
+fn node_line(node: &Node) -> String {
+    let name = text(&node.name);
+    let head = format!(
+        "{:?}  {:04o}  {}:{}  {}",
+        node.kind,
+        node.mode,
+        node.uid,
+        node.gid,
+        moment_to_rfc3339(node.mtime)
     );
-    if let Some(tree) = node.tree {
-        text.push_str(&format!(" tree {}", tree.to_hex()));
+    match node.kind {
+        NodeKind::Folder => format!(
+            "{head}  {name}  tree {}",
+            node.tree.map_or_else(String::new, |id| id.to_hex())
+        ),
+        NodeKind::File => format!(
+            "{head}  {name}  {} bytes, class {}, lists {} deep",
+            node.size, node.class, node.depth
+        ),
+        NodeKind::Symlink => format!("{head}  {name} -> {}", text(&node.link)),
+        _ => format!("{head}  {name}"),
     }
-    if node.size > 0 {
-        text.push_str(&format!(
-            " {} bytes, class {}, {} bytes of content items at depth {}",
-            node.size,
-            node.class,
-            node.content.len(),
-            node.depth
-        ));
-    }
-    line(&String::from_utf8_lossy(&node.name), text)
 }
 
-/// The index runs on the mirror; with a prefix, the packs of one of them.
+/// Every index run, or the packs of the one whose name begins with `prefix`.
 ///
 /// # Errors
-/// `NotFound`, `Damaged`.
-pub fn index(repo: &Repo, prefix: Option<&str>) -> Result<Lines> {
+/// `NotFound`, `Damaged`, `TooNew`.
+pub fn index(repo: &Repo, prefix: Option<&str>) -> Result<Vec<String>> {
     let mut names = Vec::new();
-    repo.store().list(Folder::Index, &mut |listed| {
-        if prefix.is_none_or(|prefix| listed.name.leaf().starts_with(prefix)) {
-            names.push(listed.name);
+    match prefix {
+        Some(prefix) => names.push(named(repo, &[Folder::Index], prefix)?),
+        None => {
+            repo.store().list(Folder::Index, &mut |listed| {
+                names.push(listed.name);
+                Ok(())
+            })?;
+            names.sort();
         }
-        Ok(())
-    })?;
-    names.sort_unstable();
-    if let Some(prefix) = prefix {
-        let name = one(names, prefix)?;
+    }
+    let mut lines = Vec::new();
+    for name in names {
         let opened = repo.read(ObjectKind::IndexRun, &name)?;
         let run = Run::decode(&opened.area, &opened.record)?;
-        let packs = run.packs.iter();
-        return Ok(packs
-            .map(|pack| {
-                line(
-                    &pack.id.to_hex(),
-                    format!(
-                        "{:?}, {} bytes, {} blocks",
-                        pack.kind,
-                        pack.file_len,
-                        pack.blocks.len()
-                    ),
-                )
-            })
-            .collect());
-    }
-    names
-        .iter()
-        .map(|name| {
-            let opened = repo.read(ObjectKind::IndexRun, name)?;
-            let run = Run::decode(&opened.area, &opened.record)?;
-            Ok(line(
-                name.leaf(),
-                format!("{} packs, {} rows", run.packs.len(), run.rows.len()),
-            ))
-        })
-        .collect()
-}
-
-/// The directory of one pack.
-///
-/// # Errors
-/// `NotFound`, `Damaged`.
-pub fn pack(repo: &Repo, prefix: &str) -> Result<Lines> {
-    let mut found = Vec::new();
-    repo.store().list(Folder::Packs, &mut |listed| {
-        if listed.name.leaf().starts_with(prefix) {
-            found.extend(Id::from_hex(listed.name.leaf()).map(|id| (id, listed.len)));
+        lines.push(format!(
+            "run  {}  {} packs, {} rows",
+            name.leaf(),
+            run.packs.len(),
+            run.rows.len()
+        ));
+        for pack in run.packs.iter().filter(|_| prefix.is_some()) {
+            lines.push(format!(
+                "    {:?}  {}  {} bytes, {} blocks",
+                pack.kind,
+                pack.id.to_hex(),
+                pack.file_len,
+                pack.blocks.len()
+            ));
         }
-        Ok(())
-    })?;
-    let (id, len) = one(found, prefix)?;
-    let (kind, directory) = pack_directory(repo, &id, len)?;
-    let mut lines = vec![
-        line("pack", id.to_hex()),
-        line("kind", format!("{kind:?}")),
-        line("bytes", len.to_string()),
-    ];
-    for (place, row) in directory.places() {
-        let what = format!(
-            "{:?}, {} blobs, {} bytes stored, {} expanded",
-            row.codec, row.blobs, row.stored_len, row.raw_len
-        );
-        lines.push(line(&format!("block at {}", place.offset), what));
     }
     Ok(lines)
 }
 
-/// The bytes of a blob, of whatever kind.
+/// The bytes of a blob of any kind, its id recomputed.
 ///
 /// # Errors
-/// Those of the loader.
+/// `NotFound`, `Damaged`.
 pub fn blob(loader: &Loader, id: &Id) -> Result<Vec<u8>> {
     for kind in [BlobKind::Chunk, BlobKind::Tree, BlobKind::List] {
         if !loader.index().places(id, kind)?.is_empty() {
@@ -282,6 +282,25 @@ pub fn blob(loader: &Loader, id: &Id) -> Result<Vec<u8>> {
     }
     Err(Error::new(
         Kind::NotFound,
-        format!("no blob {} here", id.to_hex()),
+        format!("no blob {}", id.to_hex()),
     ))
+}
+
+/// The marker's record.
+///
+/// # Errors
+/// `Refused` without a whole marker.
+pub fn marker(repo: &Repo) -> Result<Vec<String>> {
+    let record = repo.require_writable()?;
+    Ok(vec![
+        format!("repository   {}", to_hex(repo.id().as_bytes())),
+        format!("fingerprint  {}", repo.keys().fingerprint()),
+        format!("mirror       {}", to_hex(&record.id)),
+        format!("record       {} bytes", codec::encode(record).len()),
+    ])
+}
+
+/// Bytes that may be no text.
+fn text(bytes: &[u8]) -> String {
+    std::str::from_utf8(bytes).map_or_else(|_| bytes.escape_ascii().to_string(), str::to_owned)
 }

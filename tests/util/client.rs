@@ -2,6 +2,7 @@
 //! as a process does, and finds what earlier ones left in the cache and in the state folder.
 
 use heirloom::compress::Level;
+use heirloom::crypto::hash;
 use heirloom::crypto::passphrase::Argon2Cost;
 use heirloom::crypto::secret::Secret;
 use heirloom::device::Device;
@@ -244,7 +245,7 @@ impl Client {
     /// Where the records of the last run of a source are.
     pub(crate) fn state_of(&self, source: &str) -> PathBuf {
         let repo = self.open().unwrap();
-        self.device(&repo).unwrap().state_path(source)
+        state_path(&repo, &self.device(&repo).unwrap(), source)
     }
 
     /// Backs up; problems go to `monitor`.
@@ -269,7 +270,7 @@ impl Client {
                 workers: 2,
                 recheck: true,
             },
-            state: device.state_path(&job.source),
+            state: state_path(&repo, &device, &job.source),
             user: self.user.clone(),
             zone: 0,
         };
@@ -364,6 +365,11 @@ impl Client {
         assert_eq!(problems, Vec::<String>::new());
         assert!(report.is_sound(), "{report:?}");
     }
+}
+
+fn state_path(repo: &Repo, device: &Device, source: &str) -> PathBuf {
+    let key = repo.keys().cache();
+    device.state_path(source, &|bytes| *hash::keyed(key, bytes).as_bytes())
 }
 
 /// The names of the data packs on a mirror.

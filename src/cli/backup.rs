@@ -1,0 +1,338 @@
+//! `backup`: one more snapshot of some paths.
+
+use crate::cli::context::Context;
+use crate::cli::create::{self, Alone, KitArgs};
+use crate::cli::exit::{Done, Outcome};
+use crate::cli::open::{self, View};
+use crate::cli::{paths, verify};
+use crate::compress::Level;
+use crate::crypto::hash;
+use crate::error::{Error, Kind, Result};
+use crate::ops::backup::{self, Options, Report};
+use crate::ops::verify::Level as Depth;
+use crate::repo::Repo;
+use crate::source::exclude::{self, Rules, Wishes};
+use crate::store::folder::FolderStore;
+use crate::ui::json::{Counts, Event, SnapshotEvent};
+use crate::ui::{counted, escape};
+use crate::units::{
+    count_to_text, duration_to_text, moment_to_rfc3339, size_from_text, size_to_text,
+};
+use clap::{Args, ValueEnum};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// How hard to compress.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Compression {
+    /// Light
+    Fast,
+    /// What pays
+    Auto,
+    /// Hard and slow
+    Max,
+    /// Not at all
+    Off,
+}
+
+/// Save files and folders as one more snapshot
+///
+/// What is stored already is not stored again, and what has not changed is not read again. Interrupted, it keeps every
+/// finished pack: run the same command again.
+#[derive(Args, Debug)]
+pub struct BackupArgs {
+    /// Files and folders to save
+    #[arg(value_name = "PATH", required = true)]
+    paths: Vec<PathBuf>,
+    /// Make the repository first if there is none
+    #[arg(long)]
+    init: bool,
+    #[command(flatten)]
+    kit: KitArgs,
+    /// Read everything back afterwards, as `heirloom verify` does
+    #[arg(long)]
+    verify: bool,
+    /// Leave out what matches PATTERN; `!PATTERN` takes it back
+    #[arg(short, long, value_name = "PATTERN")]
+    exclude: Vec<String>,
+    /// The same, upper and lower case alike
+    #[arg(long, value_name = "PATTERN")]
+    iexclude: Vec<String>,
+    /// Read patterns from FILE, one a line
+    #[arg(long, value_name = "FILE")]
+    exclude_file: Vec<PathBuf>,
+    /// Leave out what lies beside a CACHEDIR.TAG
+    #[arg(long)]
+    exclude_caches: bool,
+    /// Leave out what lies beside a file NAME, or one that begins with HEADER
+    #[arg(long, value_name = "NAME[:HEADER]")]
+    exclude_if_present: Vec<String>,
+    /// Leave out files larger than SIZE
+    #[arg(long, value_name = "SIZE")]
+    exclude_larger_than: Option<String>,
+    /// Stay on the file systems of the paths
+    #[arg(short = 'x', long)]
+    one_file_system: bool,
+    /// A word to find the snapshot by
+    #[arg(long, value_name = "TAG")]
+    tag: Vec<String>,
+    /// Name of the source [default: its paths]
+    #[arg(long, value_name = "NAME")]
+    name: Option<String>,
+    /// Read every file again
+    #[arg(short, long)]
+    force: bool,
+    /// How hard to compress [default: auto]
+    #[arg(long, value_name = "LEVEL")]
+    compression: Option<Compression>,
+    /// Make no snapshot where nothing has changed
+    #[arg(long)]
+    skip_if_unchanged: bool,
+    /// Do not open again what was sealed before it counts as stored
+    #[arg(long)]
+    no_recheck: bool,
+}
+
+/// Runs the verb.
+///
+/// # Errors
+/// Those of opening or making the repository, and of the op.
+pub fn run(args: &BackupArgs, context: &Context) -> Result<Done> {
+    let began = context.host().elapsed();
+    let paths = paths::absolute(&args.paths)?;
+    let source = source_name(args, &paths)?;
+    let level = level(args, context)?;
+    let (location, _) = context.location()?;
+    let own = paths::own(context, &location, &paths)?;
+    let (rules, excludes) = rules(args, &own)?;
+    let (repo, store) = repository(args, context, &location)?;
+    let held = open::hold(context, &repo, &store)?;
+    let ui = context.ui();
+    for path in &own {
+        ui.note(&format!("left out: {} (heirloom's own)", path.display()));
+    }
+    for path in paths.iter().filter(|path| path.is_symlink()) {
+        ui.note(&format!(
+            "{}: this is a link, and the link alone is saved; end it with / for what it leads to",
+            path.display()
+        ));
+    }
+    let key = repo.keys().cache();
+    let check = |bytes: &[u8]| *hash::keyed(key, bytes).as_bytes();
+    let options = Options {
+        state: held.device.state_path(&source, &check),
+        source,
+        paths,
+        rules,
+        excludes,
+        one_file_system: args.one_file_system,
+        tags: args.tag.clone(),
+        force: args.force,
+        skip_if_unchanged: args.skip_if_unchanged,
+        settings: backup::settings(level, !args.no_recheck, context.cores(), context.memory()),
+        user: context.user(),
+        zone: context.zone_minutes(context.host().now().seconds),
+    };
+    let report = backup::run(&repo, context.host(), held.writer, &options, &**ui)?;
+    ui.end_progress();
+    drop(held);
+    let mut done = Done::well();
+    tell(context, &options, &report);
+    if args.verify {
+        let view = View::of(context, Arc::clone(&repo))?;
+        let began = context.host().elapsed();
+        let found = view.verify(context, Depth::Content)?;
+        verify::tell(context, &found, Depth::Content, began, &mut done);
+    }
+    finish(context, args, &options, &report, began, &mut done);
+    Ok(done)
+}
+
+fn repository(
+    args: &BackupArgs,
+    context: &Context,
+    location: &Path,
+) -> Result<(Arc<Repo>, Arc<FolderStore>)> {
+    if !args.init && (args.kit.kit.is_some() || args.kit.no_kit) {
+        return Err(
+            Error::new(Kind::Usage, "--kit and --no-kit are about a new repository")
+                .hint("add --init"),
+        );
+    }
+    if args.init && FolderStore::is_vacant(location)? {
+        let created = create::repository(context, location, &args.kit, Alone::MakeKeyFile)?;
+        return Ok((created.repo, created.store));
+    }
+    let (repo, _, store) = open::repository(context)?;
+    Ok((repo, store))
+}
+
+fn source_name(args: &BackupArgs, paths: &[PathBuf]) -> Result<String> {
+    match &args.name {
+        Some(name) if name.trim().is_empty() => {
+            Err(Error::new(Kind::Usage, "--name: the name is empty"))
+        }
+        Some(name) => Ok(name.clone()),
+        None => {
+            let names: Vec<_> = paths.iter().map(|path| path.to_string_lossy()).collect();
+            Ok(names.join(","))
+        }
+    }
+}
+
+fn level(args: &BackupArgs, context: &Context) -> Result<Level> {
+    let named = context.variable_text("HEIRLOOM_COMPRESSION")?;
+    let compression = match (args.compression, named) {
+        (Some(compression), _) => compression,
+        (None, None) => Compression::Auto,
+        (None, Some(text)) => Compression::from_str(&text, false).map_err(|_| {
+            Error::new(
+                Kind::Usage,
+                format!("HEIRLOOM_COMPRESSION: {text:?} is not fast, auto, max or off"),
+            )
+        })?,
+    };
+    Ok(match compression {
+        Compression::Fast => Level::Fast,
+        Compression::Auto => Level::Auto,
+        Compression::Max => Level::Max,
+        Compression::Off => Level::Off,
+    })
+}
+
+/// What is left out, and the same in words for the snapshot.
+fn rules(args: &BackupArgs, own: &[PathBuf]) -> Result<(Rules, Vec<String>)> {
+    let mut globs = Vec::new();
+    for file in &args.exclude_file {
+        let what = format!("read the exclude file {}", file.display());
+        let text =
+            std::fs::read(file).map_err(|error| Error::io(what, error).with_kind(Kind::Usage))?;
+        globs.extend(exclude::patterns_in(&text, &file.to_string_lossy())?);
+    }
+    globs.extend(args.exclude.iter().cloned());
+    let larger_than = match &args.exclude_larger_than {
+        None => None,
+        Some(text) => Some(size_from_text(text).ok_or_else(|| {
+            Error::new(
+                Kind::Usage,
+                format!("--exclude-larger-than: {text:?} is not a size such as 64MiB"),
+            )
+        })?),
+    };
+    let mut said = globs.clone();
+    said.extend(
+        args.iexclude
+            .iter()
+            .map(|glob| format!("--iexclude {glob}")),
+    );
+    said.extend(args.exclude_caches.then(|| "--exclude-caches".to_owned()));
+    said.extend(
+        args.exclude_if_present
+            .iter()
+            .map(|spec| format!("--exclude-if-present {spec}")),
+    );
+    said.extend(larger_than.map(|size| format!("--exclude-larger-than {size}")));
+    said.extend(args.one_file_system.then(|| "--one-file-system".to_owned()));
+    let wishes = Wishes {
+        globs,
+        globs_any_case: args.iexclude.clone(),
+        paths: own
+            .iter()
+            .map(|path| path.as_os_str().as_encoded_bytes().to_vec())
+            .collect(),
+        caches: args.exclude_caches,
+        if_present: args.exclude_if_present.clone(),
+        larger_than,
+    };
+    Ok((Rules::new(&wishes)?, said))
+}
+
+fn tell(context: &Context, options: &Options, report: &Report) {
+    let (ui, counts) = (context.ui(), &report.counts);
+    ui.line(&format!(
+        "{}  {}  {}    {} new or changed    {} added, {} stored",
+        escape(options.source.as_bytes()),
+        counted(counts.files, "file", "files"),
+        size_to_text(counts.bytes),
+        count_to_text(report.changed),
+        size_to_text(report.bytes_added),
+        size_to_text(report.bytes_stored),
+    ));
+    let Some(id) = report.snapshot else {
+        ui.line("nothing has changed since the last snapshot, so no other was made");
+        return;
+    };
+    ui.line(&format!(
+        "snapshot {}  {}",
+        id.short(),
+        escape(options.source.as_bytes())
+    ));
+    ui.event(&Event::Snapshot(SnapshotEvent {
+        id: id.to_hex(),
+        source: &options.source,
+        device: &context.host().name(),
+        user: &options.user,
+        time: moment_to_rfc3339(context.host().now().seconds),
+        paths: options
+            .paths
+            .iter()
+            .map(|path| escape(path.as_os_str().as_encoded_bytes()))
+            .collect(),
+        tags: &options.tags,
+        counts: counts_of(report),
+        suspect: None,
+        bytes_added: report.bytes_added,
+        bytes_stored: Some(report.bytes_stored),
+    }));
+}
+
+fn counts_of(report: &Report) -> Counts {
+    let counts = &report.counts;
+    Counts {
+        files: counts.files,
+        folders: counts.folders,
+        bytes: counts.bytes,
+        skipped: counts.skipped,
+    }
+}
+
+fn finish(
+    context: &Context,
+    args: &BackupArgs,
+    options: &Options,
+    report: &Report,
+    began: std::time::Duration,
+    done: &mut Done,
+) {
+    let seconds = (context.host().elapsed() - began).as_secs_f64();
+    let mut text = format!("saved in {}", duration_to_text(seconds));
+    let skipped = report.counts.skipped;
+    if skipped > 0 {
+        let clause = format!("{} skipped", counted(skipped, "entry", "entries"));
+        text.push_str(&format!("; {clause}"));
+        done.add(Outcome::Skipped, clause);
+    }
+    if report.torn > 0 {
+        text.push_str(&format!(
+            "; {} changed while being read",
+            count_to_text(report.torn)
+        ));
+    }
+    let next = match args.verify && !done.has_damage() {
+        true => format!("heirloom restore{}", context.same_repository()),
+        false => format!("heirloom verify{}", context.same_repository()),
+    };
+    context.ui().line(&format!("{text}         next: {next}"));
+    context.ui().event(&Event::Saved {
+        source: &options.source,
+        snapshot: report.snapshot.map(|id| id.to_hex()),
+        counts: counts_of(report),
+        changed: report.changed,
+        unchanged: report.unchanged,
+        bytes_read: report.bytes_read,
+        bytes_added: report.bytes_added,
+        bytes_stored: report.bytes_stored,
+        seconds,
+        next: &next,
+    });
+}

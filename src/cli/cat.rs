@@ -1,0 +1,146 @@
+//! `cat`: one object spelled out, never a secret.
+
+use crate::cli::context::Context;
+use crate::cli::environment;
+use crate::cli::exit::Done;
+use crate::cli::open::{self, View};
+use crate::cli::select::FilterArgs;
+use crate::error::{Error, Kind, Result};
+use crate::id::Id;
+use crate::ops::cat;
+use crate::repo::chain::Chains;
+use crate::repo::snapshots::{self, Found, Wanted};
+use crate::repo::view;
+use crate::ui::escape_text;
+use crate::ui::json::Event;
+use crate::units::size_to_text;
+use clap::{Args, ValueEnum};
+use std::ffi::OsString;
+
+/// What to spell out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum What {
+    /// The places and settings in use, and the repository's number and fingerprint
+    Config,
+    /// The header of the object whose name begins with ID, or of the mirror's marker
+    Header,
+    /// Every key slot
+    Slots,
+    /// The snapshot ID, as named elsewhere
+    Snapshot,
+    /// The tree ID, all digits, or a folder as SNAPSHOT[:PATH]
+    Tree,
+    /// Every index run, or the packs of the one whose name begins with ID
+    Index,
+    /// The blob ID, all digits, as it is
+    Blob,
+}
+
+/// Spell out one object of the repository
+#[derive(Args, Debug)]
+pub struct CatArgs {
+    /// What to spell out
+    #[arg(value_name = "WHAT")]
+    what: What,
+    /// Which one
+    #[arg(value_name = "ID")]
+    id: Option<OsString>,
+    #[command(flatten)]
+    filter: FilterArgs,
+}
+
+/// Runs the verb.
+///
+/// # Errors
+/// Those of opening; `NotFound`, `Usage`.
+pub fn run(args: &CatArgs, context: &Context) -> Result<Done> {
+    let id = args.id.as_ref().map(|id| id.to_string_lossy());
+    let id = id.as_deref();
+    let lines = match args.what {
+        What::Config => config(context)?,
+        What::Header => cat::header(&open::repository(context)?.0, id)?,
+        What::Slots => cat::slots(&open::repository(context)?.0),
+        What::Index => cat::index(&open::repository(context)?.0, id)?,
+        What::Snapshot => {
+            let (repo, ..) = open::repository(context)?;
+            let chains = Chains::read(&repo, &**context.ui())?;
+            let found = wanted(args, &chains)?.0;
+            cat::entry(&found.id, found.entry)
+        }
+        What::Tree => tree(args, context)?,
+        What::Blob => {
+            let id = whole_id(id)?;
+            let bytes = cat::blob(&View::open(context)?.loader, &id)?;
+            context.ui().end_progress();
+            if context.ui().style().json {
+                return Err(Error::new(Kind::Usage, "the bytes of a blob are no JSON")
+                    .hint("leave out --json"));
+            }
+            context.ui().content(&bytes);
+            return Ok(Done::well());
+        }
+    };
+    let ui = context.ui();
+    ui.end_progress();
+    for line in &lines {
+        ui.line(&escape_text(line));
+    }
+    ui.event(&Event::Object { lines: &lines });
+    Ok(Done::well())
+}
+
+fn wanted<'a>(args: &CatArgs, chains: &'a Chains) -> Result<(Found<'a>, Vec<u8>)> {
+    let latest = OsString::from("latest");
+    let wanted = Wanted::parse(args.id.as_ref().unwrap_or(&latest).as_encoded_bytes())?;
+    let found = snapshots::resolve(chains, &wanted.which, &args.filter.filter())?;
+    Ok((found, wanted.path))
+}
+
+fn whole_id(text: Option<&str>) -> Result<Id> {
+    text.and_then(Id::from_hex).ok_or_else(|| {
+        Error::new(Kind::Usage, "which one? All 64 digits are needed")
+            .hint("heirloom cat snapshot and heirloom cat tree show ids")
+    })
+}
+
+fn tree(args: &CatArgs, context: &Context) -> Result<Vec<String>> {
+    let view = View::open(context)?;
+    let id = args.id.as_ref().and_then(|id| Id::from_hex(id.to_str()?));
+    if let Some(id) = id {
+        return cat::tree(&view.loader, &id);
+    }
+    let (found, path) = wanted(args, &view.chains)?;
+    let tree = match view::find(&view.loader, found.snapshot.tree, &path)? {
+        view::Found::Root(tree) => Some(tree),
+        view::Found::Node(node, _) => node.tree,
+    };
+    let tree = tree.ok_or_else(|| Error::new(Kind::Usage, "that is not a folder"))?;
+    cat::tree(&view.loader, &tree)
+}
+
+/// The values in use; where there is a repository and a secret, what it says of itself.
+fn config(context: &Context) -> Result<Vec<String>> {
+    let (location, chosen) = context.location()?;
+    let place = |dir: Result<std::path::PathBuf>| {
+        dir.map_or_else(|error| error.chain(), |dir| dir.display().to_string())
+    };
+    let mut lines = vec![
+        format!(
+            "location     {}{}",
+            location.display(),
+            if chosen { "" } else { " (default)" }
+        ),
+        format!("key file     {}", place(context.default_key_file())),
+        format!("state        {}", place(context.state_dir())),
+        format!("cache        {}", place(context.cache_dir())),
+        format!("memory       {}", size_to_text(context.memory())),
+    ];
+    for (name, _) in environment::KNOWN {
+        if context.variable(name).is_some() {
+            lines.push(format!("variable     {name} is set"));
+        }
+    }
+    let (repo, ..) = open::repository(context)?;
+    lines.extend(cat::marker(&repo)?);
+    Ok(lines)
+}

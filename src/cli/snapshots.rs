@@ -1,0 +1,105 @@
+//! `snapshots`: what can be had.
+
+use crate::cli::context::Context;
+use crate::cli::exit::Done;
+use crate::cli::open;
+use crate::cli::select::FilterArgs;
+use crate::error::Result;
+use crate::repo::chain::Chains;
+use crate::repo::snapshots::{self, Found};
+use crate::ui::json::{Counts, Event, SnapshotEvent};
+use crate::ui::table::{Side, Table};
+use crate::ui::{counted, escape};
+use crate::units::{moment_to_rfc3339, size_to_text};
+use clap::Args;
+
+/// List the snapshots, oldest first
+#[derive(Args, Debug)]
+pub struct SnapshotsArgs {
+    #[command(flatten)]
+    filter: FilterArgs,
+}
+
+/// Runs the verb.
+///
+/// # Errors
+/// Those of opening and reading.
+pub fn run(args: &SnapshotsArgs, context: &Context) -> Result<Done> {
+    let (repo, ..) = open::repository(context)?;
+    let chains = Chains::read(&repo, &**context.ui())?;
+    let found = snapshots::list(&chains, &args.filter.filter());
+    let ui = context.ui();
+    ui.end_progress();
+    for snapshot in &found {
+        ui.event(&Event::Snapshot(event(snapshot)));
+    }
+    for line in table(context, &found).lines() {
+        if ui.reader_left() {
+            break;
+        }
+        ui.line(&line);
+    }
+    if found.is_empty() {
+        ui.note(&format!(
+            "no snapshots yet         next: heirloom backup PATH{}",
+            context.same_repository()
+        ));
+    }
+    Ok(Done::well())
+}
+
+/// One line for each snapshot.
+pub fn table(context: &Context, found: &[Found<'_>]) -> Table {
+    use Side::{Left, Right};
+    let mut table = Table::new(&[Left, Left, Left, Left, Right, Right, Left, Left]);
+    for Found {
+        id,
+        entry,
+        snapshot,
+    } in found
+    {
+        table.row(vec![
+            id.short(),
+            context.local(entry.time.seconds),
+            escape(entry.host.as_bytes()),
+            escape(snapshot.source.as_bytes()),
+            counted(snapshot.counts.files, "file", "files"),
+            size_to_text(snapshot.counts.bytes),
+            escape(snapshot.tags.join(",").as_bytes()),
+            snapshot
+                .suspect
+                .as_ref()
+                .map(|_| "suspect".to_owned())
+                .unwrap_or_default(),
+        ]);
+    }
+    table
+}
+
+/// A snapshot for scripts.
+pub fn event<'a>(found: &Found<'a>) -> SnapshotEvent<'a> {
+    let Found {
+        id,
+        entry,
+        snapshot,
+    } = found;
+    let counts = &snapshot.counts;
+    SnapshotEvent {
+        id: id.to_hex(),
+        source: &snapshot.source,
+        device: &entry.host,
+        user: &entry.user,
+        time: moment_to_rfc3339(entry.time.seconds),
+        paths: snapshot.paths.iter().map(|path| escape(path)).collect(),
+        tags: &snapshot.tags,
+        counts: Counts {
+            files: counts.files,
+            folders: counts.folders,
+            bytes: counts.bytes,
+            skipped: counts.skipped,
+        },
+        suspect: snapshot.suspect.as_deref(),
+        bytes_added: counts.new_bytes,
+        bytes_stored: None,
+    }
+}

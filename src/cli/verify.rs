@@ -1,0 +1,225 @@
+//! `verify`: prove by reading that everything is whole.
+
+use crate::cli::context::Context;
+use crate::cli::exit::{Done, Outcome};
+use crate::cli::open::{self, View};
+use crate::error::Result;
+use crate::mirror::scrub;
+use crate::ops::verify::{Level, Report};
+use crate::ui::json::{self, Event};
+use crate::ui::{counted, escape};
+use crate::units::{duration_to_text, size_to_text};
+use clap::{Args, ValueEnum};
+use std::time::Duration;
+
+/// How deeply to look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub enum Depth {
+    /// Every needed object is there at the right size, the small ones are whole
+    Structure,
+    /// And every stored byte is read and compared with the name of its object
+    Stored,
+    /// And every box is opened, every block expanded, every id recomputed
+    #[default]
+    Content,
+}
+
+/// Read everything back and prove that it is whole
+///
+/// Without options every stored byte is read, every box opened, every block expanded and every id recomputed. Damage
+/// never ends the work: each file that cannot be restored whole is named, with the snapshots that hold it.
+#[derive(Args, Debug)]
+pub struct VerifyArgs {
+    /// How deeply to look
+    #[arg(long, value_name = "LEVEL", default_value = "content")]
+    level: Depth,
+    /// Use no secret: compare every object with its name
+    #[arg(long, conflicts_with = "level")]
+    no_key: bool,
+}
+
+/// Runs the verb.
+///
+/// # Errors
+/// Those of opening and reading; damage is an outcome.
+pub fn run(args: &VerifyArgs, context: &Context) -> Result<Done> {
+    let began = context.host().elapsed();
+    let mut done = Done::well();
+    if args.no_key {
+        without_key(context, began, &mut done)?;
+        return Ok(done);
+    }
+    let level = match args.level {
+        Depth::Structure => Level::Structure,
+        Depth::Stored => Level::Stored,
+        Depth::Content => Level::Content,
+    };
+    let report = View::open(context)?.verify(context, level)?;
+    tell(context, &report, level, began, &mut done);
+    Ok(done)
+}
+
+/// Says what was found, and adds it to how the run ended.
+pub fn tell(context: &Context, report: &Report, level: Level, began: Duration, done: &mut Done) {
+    let ui = context.ui();
+    ui.end_progress();
+    let seconds = (context.host().elapsed() - began).as_secs_f64();
+    let (location, _) = context.location().unwrap_or_default();
+    let location = location.to_string_lossy();
+    for damage in &report.damaged {
+        ui.event(&Event::Damage {
+            mirror: &location,
+            object: &damage.name.path(),
+            what: &damage.what,
+        });
+    }
+    losses(context, report);
+    let read = match level {
+        Level::Structure => format!("looked at {}", counted(report.objects, "object", "objects")),
+        Level::Stored => format!(
+            "read {}, {}",
+            counted(report.objects, "object", "objects"),
+            size_to_text(report.bytes)
+        ),
+        Level::Content => format!(
+            "read {}, {}; recomputed {} over {}",
+            counted(report.objects, "object", "objects"),
+            size_to_text(report.bytes),
+            counted(report.blobs, "id", "ids"),
+            size_to_text(report.blob_bytes)
+        ),
+    };
+    ui.line(&format!(
+        "{read}; {}, in {}",
+        counted(report.snapshots, "snapshot", "snapshots"),
+        duration_to_text(seconds)
+    ));
+    others(context, report.newer, report.strangers);
+    let next = if report.is_sound() {
+        ui.line("verified: everything is whole");
+        String::new()
+    } else {
+        let what = format!(
+            "{} damaged, {} lost",
+            counted(report.damaged.len() as u64, "object", "objects"),
+            counted(report.losses.len() as u64, "file", "files")
+        );
+        let next = "make another backup: it stores again what this device still has".to_owned();
+        ui.line(&format!("DAMAGED: {what}         next: {next}"));
+        done.add(Outcome::Damage, what);
+        done.hint(&*next);
+        next
+    };
+    ui.event(&Event::Verified {
+        level: match level {
+            Level::Structure => "structure",
+            Level::Stored => "stored",
+            Level::Content => "content",
+        },
+        objects: report.objects,
+        bytes: report.bytes,
+        packs: report.packs,
+        blobs: report.blobs,
+        snapshots: report.snapshots,
+        damaged: report.damaged.len() as u64,
+        losses: report.losses.len() as u64,
+        newer: report.newer,
+        strangers: report.strangers,
+        seconds,
+        next: &next,
+    });
+}
+
+fn losses(context: &Context, report: &Report) {
+    for loss in &report.losses {
+        let snapshots: Vec<_> = loss.snapshots.iter().map(|id| id.short()).collect();
+        let shown = if snapshots.len() > 3 {
+            counted(snapshots.len() as u64, "snapshot", "snapshots")
+        } else {
+            snapshots.join(" ")
+        };
+        context.ui().line(&format!(
+            "lost: {}  {}  {} in {shown}",
+            escape(loss.source.as_bytes()),
+            escape(&loss.path),
+            size_to_text(loss.bytes)
+        ));
+        context.ui().event(&Event::Loss {
+            source: &loss.source,
+            path: escape(&loss.path),
+            path_base64: json::exact(&loss.path),
+            snapshots: loss.snapshots.iter().map(|id| id.to_hex()).collect(),
+            ranges: Vec::new(),
+            bytes: loss.bytes,
+        });
+    }
+}
+
+fn others(context: &Context, newer: u64, strangers: u64) {
+    let ui = context.ui();
+    if newer > 0 {
+        ui.line(&format!(
+            "of a newer version and not judged: {}; upgrade heirloom",
+            counted(newer, "object", "objects")
+        ));
+    }
+    if strangers > 0 {
+        ui.detail(&format!(
+            "passed by, since not heirloom's: {}",
+            counted(strangers, "file", "files")
+        ));
+    }
+}
+
+fn without_key(context: &Context, began: Duration, done: &mut Done) -> Result<()> {
+    let store = open::store(context)?;
+    let found = scrub::run(&*store, context.readers(), &**context.ui())?;
+    let ui = context.ui();
+    ui.end_progress();
+    let location = context.location()?.0;
+    let location = location.to_string_lossy();
+    for (name, error) in &found.damaged {
+        ui.line(&format!("damaged: {}: {}", name.path(), error.chain()));
+        ui.event(&Event::Damage {
+            mirror: &location,
+            object: &name.path(),
+            what: &error.chain(),
+        });
+    }
+    let seconds = (context.host().elapsed() - began).as_secs_f64();
+    ui.line(&format!(
+        "read {}, {}, without a key, in {}",
+        counted(found.objects, "object", "objects"),
+        size_to_text(found.bytes),
+        duration_to_text(seconds)
+    ));
+    others(context, found.newer, found.strangers);
+    let damaged = found.damaged.len() as u64;
+    let mut next = String::new();
+    if damaged == 0 {
+        ui.line("every object matches its name");
+    } else {
+        let what = format!("{} damaged", counted(damaged, "object", "objects"));
+        next = format!("heirloom verify{}", context.same_repository());
+        ui.line(&format!(
+            "DAMAGED: {what}         next: {next} (with a secret it names the files)"
+        ));
+        done.add(Outcome::Damage, what);
+        done.hint(&*next);
+    }
+    ui.event(&Event::Verified {
+        level: "stored",
+        objects: found.objects,
+        bytes: found.bytes,
+        packs: 0,
+        blobs: 0,
+        snapshots: 0,
+        damaged,
+        losses: 0,
+        newer: found.newer,
+        strangers: found.strangers,
+        seconds,
+        next: &next,
+    });
+    Ok(())
+}

@@ -1,0 +1,12 @@
+//! One file per verb, named like those in `src/cli`: what is typed, what is answered, which code.
+
+mod backup;
+mod cat;
+mod exit;
+mod init;
+mod key;
+mod ls;
+mod restore;
+mod secret;
+mod snapshots;
+mod verify;
