@@ -25,6 +25,10 @@ use std::time::{Duration, Instant};
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Does `act`; where it never ends the process does, saying what it was.
+#[expect(
+    clippy::print_stderr,
+    reason = "nothing is left to print it but this thread"
+)]
 fn watched<T>(what: &str, act: impl FnOnce() -> T) -> T {
     let (done, waiting) = channel::<()>();
     let what = what.to_owned();
