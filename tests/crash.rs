@@ -12,6 +12,7 @@ use heirloom::id::Id;
 use heirloom::monitor::Collected;
 use heirloom::ops::verify::Level;
 use heirloom::store::faulty::{Counting, Fault, Faulty, Moment};
+use heirloom::store::folder::FolderStore;
 use heirloom::store::memory::MemoryStore;
 use std::collections::BTreeMap;
 use std::fs;
@@ -238,6 +239,26 @@ fn any_failing_call_of_a_new_key_leaves_the_old_ones() {
         world.client.backup_well(&world.job);
         world.assert_sound(what);
     });
+}
+
+#[test]
+fn a_folder_without_its_marker_is_free_only_if_nothing_was_saved_there() {
+    let home = tempfile::tempdir().unwrap();
+    let root = home.path().join("repository");
+    let store = Arc::new(FolderStore::create(&root, "test").unwrap());
+    let client = Client::new(home.path(), 0, store, TestHost::new(1, "host"));
+    let vacant = || FolderStore::is_vacant(&root).unwrap();
+    assert!(vacant());
+    client.init().unwrap();
+    assert!(!vacant());
+    fs::remove_file(root.join("mirror")).unwrap();
+    assert!(vacant(), "key slots alone open nothing");
+    fs::write(root.join("letter"), "").unwrap();
+    assert!(!vacant(), "what is not ours stays");
+    fs::remove_file(root.join("letter")).unwrap();
+    fs::create_dir(root.join("packs/ab")).unwrap();
+    assert!(!vacant());
+    client.init().unwrap();
 }
 
 /// Kills in the everyday run.

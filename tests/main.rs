@@ -23,6 +23,8 @@ mod manual;
 mod memory;
 /// Random lives of a source, each snapshot compared with the tree as it was.
 mod model;
+/// A restore over what stands there already.
+mod overwrite;
 /// Nothing in clear, on a mirror or on the device.
 mod privacy;
 /// How many calls a verb makes on a mirror.

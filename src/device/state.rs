@@ -3,10 +3,12 @@
 //! Siblings lie together, so that a folder is one read wherever it is, in the order of their names. No name is kept,
 //! only its keyed hash:
 //!
-//!     header[4096]  magic · version · snapshot id · start of that run · root block · H(body) · check of all this
-//!     block         records[72] of the siblings · for each folder among them, in order: folder[48]
-//!     record        name hash[16] · device u64 · inode u64 · size u64 · mtime i64 u32 · ctime i64 u32 · is folder u8 · 0[7]
-//!     folder        tree id[32] · its block: offset u64 · records u32 · folders u32
+//! ```text
+//! header[4096]  magic · version · snapshot id · start of that run · root block · H(body) · check of all this
+//! block         records[72] of the siblings · for each folder among them, in order: folder[48]
+//! record        name hash[16] · device u64 · inode u64 · size u64 · mtime i64 u32 · ctime i64 u32 · is folder u8 · 0[7]
+//! folder        tree id[32] · its block: offset u64 · records u32 · folders u32
+//! ```
 //!
 //! The header is keyed and covers the body: whatever is torn, foreign or stale makes the whole file count as absent,
 //! which costs time and nothing else.

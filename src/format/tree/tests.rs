@@ -1,3 +1,5 @@
+//! The rules of `tree`, one test each.
+
 #![expect(
     clippy::indexing_slicing,
     clippy::arithmetic_side_effects,

@@ -4,11 +4,9 @@
 //! that may still be so its items are only counted; at the first one that differs, those before it are taken over from
 //! the tree of the last snapshot and the folder is written anew, leaf by leaf.
 
-use crate::crypto::derive::Keys;
 use crate::device::state::{Folder, Record, StateWriter};
 use crate::error::{Error, Result};
 use crate::format::BlobKind;
-use crate::format::block::blob_id;
 use crate::format::tree::content::ContentWriter;
 use crate::format::tree::node::{Node, NodeKind, XattrValue};
 use crate::format::tree::split::{Names, TreeWriter};
@@ -16,100 +14,12 @@ use crate::host::Timestamp;
 use crate::id::Id;
 use crate::limits::XATTR_INLINE_MAX;
 use crate::ops::backup::changed::NameHash;
-use crate::ops::backup::pipeline::{Facts, Piece};
-use crate::repo::blocks::Shelf;
-use crate::repo::index::Index;
+use crate::ops::backup::pipeline::Facts;
+use crate::ops::backup::sink::Sink;
 use crate::repo::loader::Loader;
-use crate::repo::packer::Packer;
 use crate::repo::view::{self, Nodes};
 use crate::source::metadata;
 use crate::source::{Item, ItemKind, Stat};
-use std::collections::HashSet;
-use std::hash::{BuildHasherDefault, Hasher};
-use std::sync::Arc;
-
-/// New ids kept before those that the index has learnt meanwhile are dropped.
-const FRESH_MAX: usize = 1 << 19;
-
-/// Ids are keyed hashes already: their first bytes serve as they are.
-#[derive(Default)]
-pub struct Taken(u64);
-
-impl Hasher for Taken {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        if let Some(first) = bytes.first_chunk::<8>() {
-            self.0 ^= u64::from_le_bytes(*first);
-        }
-    }
-}
-
-/// Blobs on their way: known ones are dropped here, new ones go to the packer.
-pub struct Sink {
-    /// What exists.
-    pub index: Arc<Index>,
-    /// What this run has added.
-    pub fresh: HashSet<[u8; 16], BuildHasherDefault<Taken>>,
-    /// Where new blobs go.
-    pub packer: Packer,
-    /// For ids.
-    pub keys: Arc<Keys>,
-}
-
-impl Sink {
-    fn is_new(&mut self, kind: BlobKind, id: &Id) -> Result<bool> {
-        let prefix = id.prefix();
-        if self.fresh.contains(&prefix) || self.index.holds(&prefix, kind)? {
-            return Ok(false);
-        }
-        if self.fresh.len() >= FRESH_MAX {
-            let index = &self.index;
-            let known = |prefix: &[u8; 16]| {
-                [BlobKind::Chunk, BlobKind::Tree, BlobKind::List]
-                    .into_iter()
-                    .any(|kind| index.holds(prefix, kind).unwrap_or(false))
-            };
-            self.fresh.retain(|prefix| !known(prefix));
-        }
-        self.fresh.insert(prefix);
-        Ok(true)
-    }
-
-    /// Stores a chunk unless it is known.
-    ///
-    /// # Errors
-    /// Those of the packer and of the index.
-    pub fn chunk(&mut self, piece: &Piece, buffer: &[u8]) -> Result<()> {
-        if self.is_new(BlobKind::Chunk, &piece.id)? {
-            self.packer.push(
-                Shelf::Chunks(piece.group),
-                piece.id,
-                &buffer[piece.range.clone()],
-            )?;
-        }
-        Ok(())
-    }
-
-    /// Stores a tree or list unless it is known; returns its id.
-    ///
-    /// # Errors
-    /// Those of the packer and of the index.
-    pub fn blob(&mut self, kind: BlobKind, bytes: &[u8]) -> Result<Id> {
-        let id = blob_id(&self.keys, kind, bytes);
-        if self.is_new(kind, &id)? {
-            let shelf = match kind {
-                BlobKind::Tree => Shelf::Trees,
-                BlobKind::List => Shelf::Lists,
-                BlobKind::Chunk => Shelf::Chunks(crate::compress::probe::Group::Binary),
-            };
-            self.packer.push(shelf, id, bytes)?;
-        }
-        Ok(id)
-    }
-}
 
 struct Open<'a> {
     item: Item,

@@ -4,7 +4,7 @@ use crate::format::directory::Codec;
 use crate::format::{BlobKind, ObjectKind};
 use crate::id::Id;
 use crate::ops::restore::large::Large;
-use crate::repo::index::Place;
+use crate::repo::index::row::Place;
 use crate::target::Existing;
 use crate::target::metadata::Metadata;
 use std::collections::HashMap;

@@ -11,7 +11,7 @@ use crate::id::Id;
 use crate::limits::{KIB, MIB};
 use crate::ops::restore::batch::{Batch, File, Pack, Piece, Rows, Small, Stored};
 use crate::ops::restore::large::Large;
-use crate::repo::index::Place;
+use crate::repo::index::row::Place;
 use crate::target::Existing;
 use crate::target::metadata::Metadata;
 use std::collections::HashMap;

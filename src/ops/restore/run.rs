@@ -13,7 +13,7 @@ use crate::ops::restore::batch::{Batch, File, Piece, Small, Work};
 use crate::ops::restore::large::{self, Large};
 use crate::ops::restore::salvage::Salvage;
 use crate::ops::restore::shared::{Shared, Tally};
-use crate::repo::index::Place;
+use crate::repo::index::row::Place;
 use crate::repo::loader::expand_block;
 use crate::target::Existing;
 use crate::target::write::TargetFile;

@@ -10,7 +10,7 @@ use crate::format::block::blob_id;
 use crate::format::directory::Codec;
 use crate::id::Id;
 use crate::ops::restore::shared::Shared;
-use crate::repo::index::Place;
+use crate::repo::index::row::Place;
 use std::collections::HashSet;
 
 /// Memory for it, made when it is first needed.

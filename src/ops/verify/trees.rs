@@ -9,7 +9,7 @@ use crate::format::BlobKind;
 use crate::format::tree::node::{Node, NodeKind, XattrValue};
 use crate::id::Id;
 use crate::monitor::Monitor;
-use crate::repo::index::Place;
+use crate::repo::index::row::Place;
 use crate::repo::loader::Loader;
 use crate::repo::view::{self, Nodes};
 use std::collections::{BTreeMap, HashSet};

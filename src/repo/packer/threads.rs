@@ -1,11 +1,6 @@
-//! Blocks into packs, each checked before it counts.
-//!
-//!     push ─ full block ─▶ workers: zstd, expand, compare ─▶ packer: lay out ─▶ sender: seal, name, open a share, put
-//!
-//! Every queue is bounded and every large buffer goes back to where it came from, so memory is a constant. The sender
-//! puts a pack before the index run that names it; a run is put whenever enough rows have gathered, and at the end.
+//! The threads of a packer, from full blocks to packs on the mirror.
 
-use crate::compress::{Compressor, Expander, Level};
+use crate::compress::{Compressor, Expander};
 use crate::error::{Error, Kind, Result};
 use crate::format::ObjectKind;
 use crate::format::block::BlockBuilder;
@@ -14,18 +9,17 @@ use crate::format::directory::Codec;
 use crate::format::index::RunBuilder;
 use crate::format::pack::{PackBuilder, PackedBlock, recheck};
 use crate::host::Host;
-use crate::id::Id;
 use crate::limits::INDEX_ROWS_WRITTEN;
 use crate::name::{Folder, Name};
 use crate::repo::Repo;
-use crate::repo::blocks::{Blocks, FullBlock, Shelf};
+use crate::repo::blocks::FullBlock;
 use crate::repo::index::Index;
 use crate::repo::loader::pack_kind_of;
+use crate::repo::packer::Settings;
 use crate::store::Payload;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread::JoinHandle;
 
 /// One segment in this many is opened again from the bytes about to be sent.
 const OPENED_AGAIN: u64 = 16;
@@ -34,48 +28,27 @@ const SPARE: usize = 1;
 const BROKEN_MACHINE: &str =
     "nothing wrong was stored; memory or processor may be failing: test this machine";
 
-/// How packs are made.
-#[derive(Clone, Copy, Debug)]
-pub struct Settings {
-    /// How hard to compress.
-    pub level: Level,
-    /// Threads that compress.
-    pub workers: usize,
-    /// Whether blocks and packs are checked before they count.
-    pub recheck: bool,
-}
-
-/// What has been stored.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Stored {
-    /// Bytes of blobs that were new.
-    pub raw: u64,
-    /// Bytes of the packs that hold them.
-    pub stored: u64,
-    /// Packs put.
-    pub packs: u64,
-}
-
-struct Shared {
-    repo: Arc<Repo>,
-    host: Arc<dyn Host>,
-    sealer: Arc<Sealer>,
-    index: Arc<Index>,
-    settings: Settings,
-    failed: AtomicBool,
-    failure: Mutex<Option<Error>>,
-    stored: AtomicU64,
-    packs: AtomicU64,
+/// What all threads of one packer share.
+pub(crate) struct Shared {
+    pub(crate) repo: Arc<Repo>,
+    pub(crate) host: Arc<dyn Host>,
+    pub(crate) sealer: Arc<Sealer>,
+    pub(crate) index: Arc<Index>,
+    pub(crate) settings: Settings,
+    pub(crate) failed: AtomicBool,
+    pub(crate) failure: Mutex<Option<Error>>,
+    pub(crate) stored: AtomicU64,
+    pub(crate) packs: AtomicU64,
 }
 
 impl Shared {
-    fn fail(&self, error: Error) {
+    pub(crate) fn fail(&self, error: Error) {
         let mut failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
         failure.get_or_insert(error);
         self.failed.store(true, Ordering::Release);
     }
 
-    fn take_failure(&self) -> Error {
+    pub(crate) fn take_failure(&self) -> Error {
         let mut failure = self.failure.lock().unwrap_or_else(PoisonError::into_inner);
         failure
             .take()
@@ -84,173 +57,41 @@ impl Shared {
 }
 
 /// Buffers of a block's size, used again because fresh pages cost as much as hashing them.
-struct Pool<T> {
+pub(crate) struct Pool<T> {
     give: Sender<T>,
     take: Receiver<T>,
 }
 
 impl<T> Pool<T> {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         let (give, take) = bounded(SPARE);
         Self { give, take }
     }
 
-    fn get(&self) -> Option<T> {
+    pub(crate) fn get(&self) -> Option<T> {
         self.take.try_recv().ok()
     }
 
-    fn put(&self, used: T) {
+    pub(crate) fn put(&self, used: T) {
         // A full pool means that enough are about; this one is freed.
         drop(self.give.try_send(used));
     }
 }
 
-struct Spare {
-    blocks: Pool<BlockBuilder>,
-    frames: Pool<Vec<u8>>,
+/// What serves again.
+pub(crate) struct Spare {
+    pub(crate) blocks: Pool<BlockBuilder>,
+    pub(crate) frames: Pool<Vec<u8>>,
 }
 
 /// A block and, where that is smaller, its zstd frame.
-struct Ready {
+pub(crate) struct Ready {
     block: BlockBuilder,
     frame: Option<Vec<u8>>,
 }
 
-/// Takes blobs, puts packs.
-pub struct Packer {
-    blocks: Blocks,
-    raw: u64,
-    jobs: Option<Sender<FullBlock>>,
-    spare: Arc<Spare>,
-    threads: Vec<JoinHandle<()>>,
-    shared: Arc<Shared>,
-}
-
-impl Packer {
-    /// Starts the threads.
-    pub fn start(
-        repo: &Arc<Repo>,
-        host: &Arc<dyn Host>,
-        sealer: &Arc<Sealer>,
-        index: &Arc<Index>,
-        settings: Settings,
-    ) -> Self {
-        let shared = Arc::new(Shared {
-            repo: Arc::clone(repo),
-            host: Arc::clone(host),
-            sealer: Arc::clone(sealer),
-            index: Arc::clone(index),
-            settings,
-            failed: AtomicBool::new(false),
-            failure: Mutex::new(None),
-            stored: AtomicU64::new(0),
-            packs: AtomicU64::new(0),
-        });
-        let (jobs, todo) = bounded::<FullBlock>(1);
-        let (ready, compressed) = bounded::<Ready>(1);
-        let (full, to_send) = bounded::<PackBuilder>(0);
-        let spare = Arc::new(Spare {
-            blocks: Pool::new(),
-            frames: Pool::new(),
-        });
-        let mut threads = Vec::new();
-        for _ in 0..settings.workers {
-            let (shared, todo, ready, spare) = (
-                Arc::clone(&shared),
-                todo.clone(),
-                ready.clone(),
-                Arc::clone(&spare),
-            );
-            threads.push(std::thread::spawn(move || {
-                compress_blocks(&shared, &todo, &ready, &spare)
-            }));
-        }
-        let (give_buffer, buffers) = Buffers::new();
-        let (worker, give) = (Arc::clone(&shared), Arc::clone(&spare));
-        threads.push(std::thread::spawn(move || {
-            lay_out(&worker, &compressed, &full, &buffers, &give)
-        }));
-        let worker = Arc::clone(&shared);
-        threads.push(std::thread::spawn(move || {
-            send_packs(&worker, &to_send, &give_buffer)
-        }));
-        Self {
-            blocks: Blocks::default(),
-            raw: 0,
-            jobs: Some(jobs),
-            spare,
-            threads,
-            shared,
-        }
-    }
-
-    /// Appends a new blob to the open block of its shelf.
-    ///
-    /// # Errors
-    /// What went wrong in any of the threads.
-    pub fn push(&mut self, shelf: Shelf, id: Id, bytes: &[u8]) -> Result<()> {
-        self.raw += bytes.len() as u64;
-        let spare = &self.spare.blocks;
-        match self.blocks.push(shelf, id, bytes, &mut || spare.get()) {
-            Some(full) => self.send(full),
-            None => Ok(()),
-        }
-    }
-
-    fn send(&self, block: FullBlock) -> Result<()> {
-        let sent = self
-            .jobs
-            .as_ref()
-            .is_some_and(|jobs| jobs.send(block).is_ok());
-        if !sent || self.shared.failed.load(Ordering::Acquire) {
-            return Err(self.shared.take_failure());
-        }
-        Ok(())
-    }
-
-    /// Packs the open blocks, puts what is left and the last index run, and waits until all is durable.
-    ///
-    /// # Errors
-    /// What went wrong in any of the threads.
-    pub fn finish(mut self) -> Result<Stored> {
-        for block in self.blocks.drain() {
-            self.send(block)?;
-        }
-        self.close();
-        if self.shared.failed.load(Ordering::Acquire) {
-            return Err(self.shared.take_failure());
-        }
-        Ok(Stored {
-            raw: self.raw,
-            stored: self.shared.stored.load(Ordering::Relaxed),
-            packs: self.shared.packs.load(Ordering::Relaxed),
-        })
-    }
-}
-
-impl Packer {
-    fn close(&mut self) {
-        self.jobs = None;
-        for thread in self.threads.drain(..) {
-            if thread.join().is_err() {
-                self.shared.fail(Error::new(
-                    Kind::Other,
-                    "a thread that writes packs panicked: this is a bug",
-                ));
-            }
-        }
-    }
-}
-
-impl Drop for Packer {
-    /// Given up without [`Packer::finish`]: packs under way are completed, open ones are dropped.
-    fn drop(&mut self) {
-        self.shared.failed.store(true, Ordering::Release);
-        self.close();
-    }
-}
-
-fn compress_blocks(
+/// A worker: compresses blocks and compares what they expand to.
+pub(crate) fn compress_blocks(
     shared: &Shared,
     todo: &Receiver<FullBlock>,
     ready: &Sender<Ready>,
@@ -284,18 +125,19 @@ fn compress_blocks(
 
 /// Two buffers for data packs, so that one is filled while the other is sealed and sent; one for tree packs, which are
 /// few.
-struct Buffers {
+pub(crate) struct Buffers {
     data: Receiver<Vec<u8>>,
     tree: Receiver<Vec<u8>>,
 }
 
-struct GiveBuffers {
+/// Where they go back to.
+pub(crate) struct GiveBuffers {
     data: Sender<Vec<u8>>,
     tree: Sender<Vec<u8>>,
 }
 
 impl Buffers {
-    fn new() -> (GiveBuffers, Self) {
+    pub(crate) fn new() -> (GiveBuffers, Self) {
         let ((give_data, data), (give_tree, tree)) = (bounded(2), bounded(1));
         for give in [&give_data, &give_data, &give_tree] {
             give.send(Vec::new()).expect("the queues hold two and one");
@@ -319,7 +161,8 @@ impl Buffers {
     }
 }
 
-fn lay_out(
+/// The one thread that lays blocks out in packs.
+pub(crate) fn lay_out(
     shared: &Shared,
     compressed: &Receiver<Ready>,
     full: &Sender<PackBuilder>,
@@ -379,7 +222,8 @@ fn lay_out(
     }
 }
 
-fn send_packs(shared: &Shared, to_send: &Receiver<PackBuilder>, buffers: &GiveBuffers) {
+/// The one thread that seals packs, names them, opens a share of them again and puts them, each before its index run.
+pub(crate) fn send_packs(shared: &Shared, to_send: &Receiver<PackBuilder>, buffers: &GiveBuffers) {
     let mut run = RunBuilder::new();
     while let Ok(pack) = to_send.recv() {
         let sent = send_pack(shared, pack, buffers, &mut run).and_then(|()| {

@@ -1,68 +1,37 @@
 //! Blob to pack: sorted tables on this device, made from the mirror's index runs and, where no run knows a pack, from
 //! the directory at its end.
 //!
-//! A row is 40 bytes, so that one read of one page answers a look-up; nothing but a fence and the list of packs stays
-//! in memory, whatever the size of the repository:
-//!
-//!     prefix[16] · pack u32 · block offset u32 · stored u24 · raw u24 · codec u8 · kind u8 · offset u24 · length u24 · 0 u16
+//! One read of one page answers a look-up; nothing but a fence and the list of packs stays in memory, whatever the size
+//! of the repository.
 //!
 //! A row counts only if its pack is in this session's own listing and no mark names it, so a stale table can neither
 //! lie a chunk into existence nor hide one: it only costs time.
 
+pub mod directories;
+pub mod row;
+
 use crate::crypto::hash;
 use crate::device::table::writer::TableWriter;
-use crate::device::table::{self, Row, Table};
-use crate::error::{During, Error, Kind, Result};
-use crate::format::directory::{BlockRow, Codec, Directory};
+use crate::device::table::{self, Table};
+use crate::error::{Error, Kind, Result};
 use crate::format::index::{Run, RunBuilder};
-use crate::format::pack::reader::{DirectoryRead, read_directory, tail_range};
 use crate::format::{BlobKind, ObjectKind};
 use crate::id::Id;
 use crate::limits::INDEX_ROWS_WRITTEN;
 use crate::monitor::{Counter, Monitor};
 use crate::name::{Folder, Name};
 use crate::repo::Repo;
+use crate::repo::index::directories::pack_directory;
+use crate::repo::index::row::{
+    PackInfo, Place, decode_aux, encode_aux, encode_row, pack_number, place_of, row_sum, table_name,
+};
 use crate::repo::publish::Presence;
-use crate::siphash::sip24;
 use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 
 /// Tables at which all are merged into one.
 const TABLES_MAX: usize = 8;
-
-/// Where a blob lies.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
-    /// The pack, by name.
-    pub pack: Id,
-    /// Data or tree pack.
-    pub pack_kind: ObjectKind,
-    /// Length of the pack's file.
-    pub pack_len: u64,
-    /// Where its block begins in the pack's plaintext.
-    pub block_offset: u32,
-    /// Bytes of the block as stored.
-    pub stored_len: u32,
-    /// Bytes of the block expanded.
-    pub raw_len: u32,
-    /// How it is stored.
-    pub codec: Codec,
-    /// Chunk, tree or list.
-    pub kind: BlobKind,
-    /// Where the blob begins in the expanded block.
-    pub offset: u32,
-    /// Its length.
-    pub len: u32,
-}
-
-#[derive(Clone, Copy)]
-struct PackInfo {
-    id: Id,
-    kind: ObjectKind,
-    len: u64,
-    present: bool,
-}
 
 struct Loaded {
     table: Table,
@@ -323,8 +292,7 @@ impl Index {
         table::merge(
             &tables,
             &mut |table, row| {
-                let number = u32::from_le_bytes([row[16], row[17], row[18], row[19]]);
-                let pack = old[table].packs.get(number as usize);
+                let pack = old[table].packs.get(pack_number(row));
                 let Some(new) = pack.and_then(|pack| numbers.get(&pack.id)) else {
                     return false;
                 };
@@ -359,7 +327,7 @@ impl Index {
         for loaded in self.list().iter() {
             let mut found = false;
             loaded.table.find(prefix, &mut |row| {
-                found |= loaded.place(row).is_some_and(|place| place.kind == kind);
+                found |= place_of(&loaded.packs, row).is_some_and(|place| place.kind == kind);
             })?;
             if found {
                 return Ok(true);
@@ -376,14 +344,14 @@ impl Index {
         let mut places = Vec::new();
         for loaded in self.list().iter() {
             loaded.table.find(&id.prefix(), &mut |row| {
-                places.extend(loaded.place(row).filter(|place| place.kind == kind));
+                places.extend(place_of(&loaded.packs, row).filter(|place| place.kind == kind));
             })?;
         }
         Ok(places)
     }
 
     /// For each present pack and each table that knows it, a sum over what the table says of its blobs; see
-    /// [`blob_sum`]. One pass over all rows.
+    /// [`row::directory_sum`]. One pass over all rows.
     ///
     /// # Errors
     /// Those of the cache folder.
@@ -393,8 +361,7 @@ impl Index {
             let mut own = vec![0u64; loaded.packs.len()];
             for row in loaded.table.rows() {
                 let row = row?;
-                let number = u32::from_le_bytes([row[16], row[17], row[18], row[19]]);
-                if let Some(sum) = own.get_mut(number as usize) {
+                if let Some(sum) = own.get_mut(pack_number(&row)) {
                     *sum = sum.wrapping_add(row_sum(&row));
                 }
             }
@@ -414,144 +381,4 @@ impl Index {
     pub fn rows(&self) -> u64 {
         self.list().iter().map(|loaded| loaded.table.len()).sum()
     }
-}
-
-/// What a table that agrees with a pack's directory sums up to. Order does not matter, every field does. It finds
-/// accidents, not forgery: index runs are sealed.
-pub fn directory_sum(directory: &Directory) -> u64 {
-    let mut sum = 0u64;
-    for (place, block) in directory.places() {
-        let mut offset = 0;
-        for at in place.blobs {
-            let (Some(id), Some(len)) = (directory.ids.get(at), directory.lens.get(at)) else {
-                continue;
-            };
-            let start = u32::try_from(place.offset).unwrap_or(u32::MAX);
-            sum = sum.wrapping_add(row_sum(&encode_row(
-                &id.prefix(),
-                0,
-                start,
-                block,
-                offset,
-                *len,
-            )));
-            offset += len;
-        }
-    }
-    sum
-}
-
-fn row_sum(row: &Row) -> u64 {
-    let mut row = *row;
-    // Packs have different numbers in different tables.
-    row[16..20].fill(0);
-    sip24(b"heirloom row sum", &row)
-}
-
-fn encode_row(
-    prefix: &[u8; 16],
-    pack: u32,
-    start: u32,
-    block: &BlockRow,
-    offset: u32,
-    len: u32,
-) -> Row {
-    let mut bytes: Row = [0; 40];
-    bytes[..16].copy_from_slice(prefix);
-    bytes[16..20].copy_from_slice(&pack.to_le_bytes());
-    bytes[20..24].copy_from_slice(&start.to_le_bytes());
-    put_u24(&mut bytes[24..27], block.stored_len);
-    put_u24(&mut bytes[27..30], block.raw_len);
-    bytes[30] = block.codec as u8;
-    bytes[31] = block.kind as u8;
-    put_u24(&mut bytes[32..35], offset);
-    put_u24(&mut bytes[35..38], len);
-    bytes
-}
-
-impl Loaded {
-    fn place(&self, row: &Row) -> Option<Place> {
-        let number = u32::from_le_bytes([row[16], row[17], row[18], row[19]]);
-        let pack = self
-            .packs
-            .get(number as usize)
-            .filter(|pack| pack.present)?;
-        Some(Place {
-            pack: pack.id,
-            pack_kind: pack.kind,
-            pack_len: pack.len,
-            block_offset: u32::from_le_bytes([row[20], row[21], row[22], row[23]]),
-            stored_len: get_u24(&row[24..27]),
-            raw_len: get_u24(&row[27..30]),
-            codec: Codec::from_number(row[30])?,
-            kind: BlobKind::from_number(row[31])?,
-            offset: get_u24(&row[32..35]),
-            len: get_u24(&row[35..38]),
-        })
-    }
-}
-
-/// Reads the directory at the end of a pack: one request, two when it is long. The kind is in its header.
-///
-/// # Errors
-/// `Damaged`, `TooNew`, and those of the store.
-pub fn pack_directory(repo: &Repo, id: &Id, len: u64) -> Result<(ObjectKind, Directory)> {
-    let name = Name::hashed(Folder::Packs, &id.to_hex());
-    let at = || format!("read the directory of {name}");
-    let mut range = tail_range(len).during(at)?;
-    loop {
-        let bytes = repo.store().get_range(&name, range.clone()).during(at)?;
-        match read_directory(repo.opener(), len, &bytes).during(at)? {
-            DirectoryRead::Found { kind, directory } => return Ok((kind, directory)),
-            DirectoryRead::Need(more) if more.start < range.start => range = more,
-            DirectoryRead::Need(_) => {
-                return Err(Error::new(Kind::Damaged, "its length does not add up").during(at()));
-            }
-        }
-    }
-}
-
-fn put_u24(into: &mut [u8], value: u32) {
-    into.copy_from_slice(&value.to_le_bytes()[..3]);
-}
-
-fn get_u24(bytes: &[u8]) -> u32 {
-    u32::from_le_bytes([bytes[0], bytes[1], bytes[2], 0])
-}
-
-fn table_name(aux: &[u8]) -> String {
-    format!("{}.table", &hash::object_id(aux).to_hex()[..32])
-}
-
-fn encode_aux(packs: &[PackInfo], runs: &[Id]) -> Vec<u8> {
-    let mut aux = Vec::with_capacity(8 + packs.len() * 41 + runs.len() * 32);
-    aux.extend((packs.len() as u64).to_le_bytes());
-    for pack in packs {
-        aux.extend(pack.id.as_bytes());
-        aux.push(pack.kind as u8);
-        aux.extend(pack.len.to_le_bytes());
-    }
-    for run in runs {
-        aux.extend(run.as_bytes());
-    }
-    aux
-}
-
-fn decode_aux(aux: &[u8], presence: &Presence) -> Option<(Vec<PackInfo>, Vec<Id>)> {
-    let (count, rest) = aux.split_first_chunk::<8>()?;
-    let bytes = usize::try_from(u64::from_le_bytes(*count))
-        .ok()?
-        .checked_mul(41)?;
-    let packs = rest.get(..bytes)?.chunks_exact(41).map(|pack| {
-        let id = Id::from_slice(&pack[..32])?;
-        let len = u64::from_le_bytes(pack[33..].try_into().ok()?);
-        Some(PackInfo {
-            id,
-            kind: ObjectKind::from_number(pack[32])?,
-            len,
-            present: presence.holds(&id),
-        })
-    });
-    let runs = rest.get(bytes..)?.chunks_exact(32).map(Id::from_slice);
-    Some((packs.collect::<Option<_>>()?, runs.collect::<Option<_>>()?))
 }
