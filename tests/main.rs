@@ -4,6 +4,8 @@
     reason = "a test that meets what it did not expect has failed"
 )]
 
+/// Authentic boxes that would make a reader allocate, loop or wander off.
+mod bombs;
 /// The chunker cuts as its frozen vectors say.
 mod chunker;
 /// What is typed and what is answered, verb by verb.
@@ -13,8 +15,17 @@ mod cli;
 mod client;
 /// Every store call fails once, the program is killed at any moment; what was committed stays.
 mod crash;
+/// Every sort of damage to every kind of object.
+mod damage;
+/// Authentic boxes with any content, made as an attacker with the keys would.
+#[path = "util/forge.rs"]
+mod forge;
 /// Frozen bytes of every record kind, whole and malformed.
 mod format;
+/// A full disk and a read-only one.
+mod full;
+/// A mirror that means harm.
+mod hostile;
 /// What is damaged costs its own range.
 mod losses;
 /// Man pages, completions and README say what the program does.
@@ -23,6 +34,8 @@ mod manual;
 mod memory;
 /// Random lives of a source, each snapshot compared with the tree as it was.
 mod model;
+/// What a newer version wrote.
+mod newer;
 /// A restore over what stands there already.
 mod overwrite;
 /// Nothing in clear, on a mirror or on the device.
@@ -33,6 +46,9 @@ mod requests;
 mod restore;
 /// What every source must do.
 mod sources;
+/// A world with two of every kind of object, to be hurt.
+#[path = "util/stage.rs"]
+mod stage;
 /// What every store and decorator must do.
 mod stores;
 /// Restore writes below its target and nowhere else.

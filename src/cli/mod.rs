@@ -9,6 +9,7 @@ pub mod exit;
 pub mod flags;
 pub mod host;
 pub mod init;
+pub mod jobs;
 pub mod key;
 pub mod kit;
 pub mod ls;

@@ -2,21 +2,19 @@
 
 use crate::cli::context::Context;
 use crate::cli::exit::{Done, Outcome};
+use crate::cli::jobs::{self, Job};
 use crate::cli::kit::resolved;
 use crate::cli::open::View;
 use crate::cli::paths::quoted;
 use crate::cli::select::FilterArgs;
 use crate::cli::{snapshots as list, terminal};
 use crate::error::{Error, Kind, Result};
-use crate::id::Id;
 use crate::ops::restore::{self, Options, Overwrite, Report};
-use crate::repo::snapshots::{self, Filter, Found, Wanted, Which};
-use crate::repo::view;
+use crate::repo::snapshots::{Filter, Wanted, Which};
 use crate::ui::json::{self, Event};
 use crate::ui::{counted, escape, prompt};
 use crate::units::{count_to_text, duration_to_text, size_to_text};
 use clap::{Args, ValueEnum};
-use std::collections::BTreeSet;
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
@@ -81,14 +79,6 @@ pub struct RestoreArgs {
     dry_run: bool,
 }
 
-/// One folder to fill.
-struct Job {
-    label: String,
-    root: Id,
-    path: Vec<u8>,
-    target: PathBuf,
-}
-
 /// Runs the verb.
 ///
 /// # Errors
@@ -117,7 +107,12 @@ pub fn run(args: &RestoreArgs, context: &Context) -> Result<Done> {
         offer(context, &view, &args.filter.filter());
         return Ok(Done::well());
     }
-    let jobs = jobs(args, &view, &wanted)?;
+    let jobs = jobs::jobs(
+        &view,
+        &wanted,
+        &args.filter.filter(),
+        args.target.as_deref(),
+    )?;
     if args.delete && !args.dry_run {
         ask_to_delete(args, context, &view, &jobs)?;
     }
@@ -166,7 +161,7 @@ fn refuse_own(context: &Context, target: &Path) -> Result<()> {
 fn offer(context: &Context, view: &View, filter: &Filter) {
     let ui = context.ui();
     ui.end_progress();
-    let newest = newest_of_each(view, filter);
+    let newest = jobs::newest_of_each(view, filter);
     for found in &newest {
         ui.event(&Event::Snapshot(list::event(found)));
     }
@@ -185,83 +180,6 @@ fn offer(context: &Context, view: &View, filter: &Filter) {
             "next: heirloom restore latest --source {} --target ~/back{repo}",
             quoted(Path::new(&last.snapshot.source))
         )),
-    }
-}
-
-fn newest_of_each<'a>(view: &'a View, filter: &Filter) -> Vec<Found<'a>> {
-    let mut seen = BTreeSet::new();
-    let mut newest: Vec<_> = snapshots::list(&view.chains, filter);
-    newest.retain(|found| found.snapshot.suspect.is_none());
-    newest.reverse();
-    newest.retain(|found| seen.insert(found.snapshot.source.clone()));
-    newest
-}
-
-fn jobs(args: &RestoreArgs, view: &View, wanted: &Wanted) -> Result<Vec<Job>> {
-    let filter = args.filter.filter();
-    let all = newest_of_each(view, &filter);
-    if let (Which::Latest(0), Some(target), true) = (&wanted.which, &args.target, all.len() > 1) {
-        // Each source's own latest, into its own folder.
-        let job = |found: &Found<'_>| Job {
-            label: found.snapshot.source.clone(),
-            root: found.snapshot.tree,
-            path: wanted.path.clone(),
-            target: target.join(folder_name(&found.snapshot.source)),
-        };
-        return Ok(all.iter().map(job).collect());
-    }
-    let found = snapshots::resolve(&view.chains, &wanted.which, &filter)?;
-    let root = found.snapshot.tree;
-    let job = |path: Vec<u8>, target: PathBuf| Job {
-        label: found.snapshot.source.clone(),
-        root,
-        path,
-        target,
-    };
-    match &args.target {
-        Some(target) => Ok(vec![job(wanted.path.clone(), target.clone())]),
-        None if wanted.path.iter().any(|byte| *byte != b'/') => {
-            in_place(view, root, &wanted.path, &job).map(|job| vec![job])
-        }
-        None => found
-            .snapshot
-            .paths
-            .iter()
-            .map(|path| in_place(view, root, path, &job))
-            .collect(),
-    }
-}
-
-/// A folder is filled where it was; a file is put into the folder it was in.
-fn in_place(
-    view: &View,
-    root: Id,
-    path: &[u8],
-    job: &dyn Fn(Vec<u8>, PathBuf) -> Job,
-) -> Result<Job> {
-    let is_folder = match view::find(&view.loader, root, path)? {
-        view::Found::Root(_) => true,
-        view::Found::Node(node, _) => node.tree.is_some(),
-    };
-    let there = Path::new("/").join(OsStr::from_bytes(path));
-    let target = if is_folder {
-        there
-    } else {
-        there.parent().map_or(PathBuf::from("/"), Path::to_path_buf)
-    };
-    Ok(job(path.to_vec(), target))
-}
-
-/// A source's name as the name of one folder.
-fn folder_name(source: &str) -> String {
-    let name: String = source
-        .trim_matches('/')
-        .chars()
-        .map(|c| if c == '/' || c.is_control() { '-' } else { c })
-        .collect();
-    match name.as_str() {
-        "" | "." | ".." => "source".to_owned(),
-        _ => name.chars().take(60).collect(),
     }
 }
 
@@ -324,10 +242,10 @@ fn ask_to_delete(args: &RestoreArgs, context: &Context, view: &View, jobs: &[Job
     )? {
         return Ok(());
     }
-    Err(
-        Error::new(Kind::Usage, format!("{what}, and the answer was no"))
-            .hint("leave out --delete"),
-    )
+    Err(Error::new(
+        Kind::Interrupted,
+        format!("{what}, and the answer was no"),
+    ))
 }
 
 fn add(sum: &mut Report, more: Report) {
@@ -451,16 +369,4 @@ fn tell(context: &Context, sum: &Report, seconds: f64, done: &mut Done) {
         seconds,
         next: &next,
     });
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_source_has_one_folder() {
-        assert_eq!(folder_name("/home/a/Documents"), "home-a-Documents");
-        assert_eq!(folder_name(".."), "source");
-        assert_eq!(folder_name("/"), "source");
-    }
 }

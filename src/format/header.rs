@@ -172,7 +172,7 @@ impl BoxHeader {
             return Ok(());
         }
         let what = format!("the box belongs to repository {}, not to {repo}", self.repo);
-        Err(Error::new(Kind::Refused, what))
+        Err(Error::new(Kind::Damaged, what))
     }
 
     /// The length of the whole file, headers included.
@@ -341,7 +341,7 @@ mod tests {
             let error = header
                 .check_place(kind, len, RepoId::new([9; 16]))
                 .unwrap_err();
-            assert_eq!(error.kind(), Kind::Refused);
+            assert_eq!(error.kind(), Kind::Damaged);
             assert!(
                 error
                     .what()

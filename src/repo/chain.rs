@@ -25,6 +25,7 @@ pub struct Chains {
     removed: BTreeSet<Id>,
     damaged: usize,
     too_new: usize,
+    newer_slots: usize,
     unknown: usize,
 }
 
@@ -76,7 +77,10 @@ impl Chains {
         match opened.and_then(|opened| CommitSlot::decode(&opened.record)) {
             Ok(CommitSlot::Commit(entries)) => self.committed.extend(entries),
             Ok(CommitSlot::Abort { .. }) => {}
-            Err(error) => return self.passed_by(error, monitor),
+            Err(error) => {
+                self.newer_slots += usize::from(error.kind() == Kind::TooNew);
+                return self.passed_by(error, monitor);
+            }
         }
         Ok(())
     }
@@ -219,9 +223,31 @@ impl Chains {
         heads.into_values().collect()
     }
 
+    /// Refuses to go on where a commit slot is of a newer version: what it decides is unknown, so nothing is written
+    /// beside it.
+    ///
+    /// # Errors
+    /// `TooNew`.
+    pub fn require_known(&self) -> Result<()> {
+        if self.newer_slots == 0 {
+            return Ok(());
+        }
+        let what = format!(
+            "{} commit slots are newer than this program",
+            self.newer_slots
+        );
+        Err(Error::new(Kind::TooNew, what)
+            .hint("upgrade heirloom; reading and restoring still work, nothing is damaged"))
+    }
+
     /// Entries and slots that could not be read.
     pub fn damaged(&self) -> usize {
         self.damaged
+    }
+
+    /// Entries whose meaning this version does not know; the chain is whole all the same.
+    pub fn unknown(&self) -> usize {
+        self.unknown
     }
 
     /// Entries and slots of a newer version, and entries whose meaning this version does not know.

@@ -18,6 +18,9 @@ use crate::repo::slot_id;
 use crate::store::{Payload, Store};
 use std::collections::BTreeMap;
 
+/// Names looked at until there are enough slots that can be read: files that are none must not crowd them out.
+const NAMES_TRIED: usize = 1024;
+
 /// A secret and how far to go with it.
 pub struct Unlock {
     /// Passphrase, key file or words.
@@ -98,26 +101,33 @@ impl KeyRing {
     /// # Errors
     /// Those of the store. A damaged slot is a problem, not an error.
     pub fn read(store: &dyn Store, monitor: &dyn Monitor) -> Result<Self> {
-        let mut names = BTreeMap::<String, [bool; 2]>::new();
-        for (copy, folder) in [Folder::Keys, Folder::Keys2].into_iter().enumerate() {
+        let mut names = BTreeMap::<String, Vec<Folder>>::new();
+        for folder in [Folder::Keys, Folder::Keys2] {
             store.list(folder, &mut |listed| {
-                names.entry(listed.name.leaf().to_owned()).or_default()[copy] = true;
+                let copies = names.entry(listed.name.leaf().to_owned()).or_default();
+                copies.push(folder);
                 Ok(())
             })?;
         }
         let mut ring = Self::default();
-        for (leaf, copies) in names.iter().take(KEY_SLOTS_MAX) {
-            ring.read_one(store, leaf, monitor)?;
-            let id = Id::from_hex(leaf).filter(|id| ring.slots.contains_key(id));
-            match copies {
-                [false, true] => ring.single.extend(id.map(|id| (id, Folder::Keys))),
-                [true, false] => ring.single.extend(id.map(|id| (id, Folder::Keys2))),
-                _ => {}
+        let mut tried = 0;
+        for (leaf, copies) in names.iter().take(NAMES_TRIED) {
+            if ring.slots.len() >= KEY_SLOTS_MAX {
+                break;
             }
+            ring.read_one(store, leaf, monitor)?;
+            tried += 1;
+            let missing = match copies[..] {
+                [Folder::Keys] => Folder::Keys2,
+                [Folder::Keys2] => Folder::Keys,
+                _ => continue,
+            };
+            let id = Id::from_hex(leaf).filter(|id| ring.slots.contains_key(id));
+            ring.single.extend(id.map(|id| (id, missing)));
         }
-        if names.len() > KEY_SLOTS_MAX {
+        if names.len() > tried {
             let what = format!(
-                "{}: {} key slots, only {KEY_SLOTS_MAX} were looked at",
+                "{}: {} key slots, only {tried} were looked at",
                 store.location(),
                 names.len()
             );
@@ -180,9 +190,9 @@ impl KeyRing {
 ///
 /// # Errors
 /// Those of the store.
-pub fn complete(store: &dyn Store, ring: &KeyRing) -> Result<()> {
+pub fn complete(store: &dyn Store, ring: &KeyRing, repo: RepoId) -> Result<()> {
     for (id, folder) in &ring.single {
-        if let Some(slot) = ring.slots.get(id) {
+        if let Some(slot) = ring.slots.get(id).filter(|slot| slot.repo() == repo) {
             let payload = Payload::new(slot.to_object());
             store.put(&Name::hashed(*folder, &id.to_hex()), &payload)?;
         }
@@ -225,34 +235,53 @@ pub fn delete_slot(store: &dyn Store, id: &Id) -> Result<()> {
     Ok(())
 }
 
-/// The root key and the repository it belongs to.
+/// The root key and the repository it belongs to. `whose` is the repository that the mirror's marker names: slots of any
+/// other are tried last, since the same secret may open them.
 ///
 /// # Errors
-/// `NoKey` when undamaged slots of that kind were tried in vain, `Damaged` when none could be read, `TooNew`.
-pub fn unlock(store: &dyn Store, ring: &KeyRing, unlock: &Unlock) -> Result<(RootKey, RepoId)> {
+/// `NoKey` when undamaged slots of that kind were tried in vain, `Damaged` when none could be read, `TooNew`; `Refused`
+/// when all that is left are slots that ask for too much.
+pub fn unlock(
+    store: &dyn Store,
+    ring: &KeyRing,
+    unlock: &Unlock,
+    whose: Option<RepoId>,
+) -> Result<(RootKey, RepoId)> {
     let kind = unlock.secret.kind();
+    let mut slots: Vec<_> = ring.slots().filter(|slot| slot.kind() == kind).collect();
+    slots.sort_by_key(|slot| whose.is_some_and(|repo| repo != slot.repo()));
     let mut tried = 0;
-    for slot in ring.slots().filter(|slot| slot.kind() == kind) {
+    let mut refused = None;
+    for slot in slots {
         if kind == SlotKind::Passphrase && tried >= unlock.slots_tried {
             return Err(no_key(store, kind, tried)
                 .hint("more passphrase slots exist than are tried; allow more with --kdf-limit"));
         }
         if slot.cost().memory_kib > unlock.memory_kib_max {
-            return Err(Error::new(
-                Kind::Refused,
-                format!("a key slot asks for {} MiB to check a passphrase, more than half of this machine's memory", slot.cost().memory_kib >> 10),
-            )
-            .hint("use the key file or the recovery words (--words)"));
+            let what = format!(
+                "a key slot asks for {} MiB to check a passphrase, more than half of this machine's memory",
+                slot.cost().memory_kib >> 10
+            );
+            let hint = "use the key file or the recovery words (--words)";
+            refused.get_or_insert(Error::new(Kind::Refused, what).hint(hint));
+            continue;
         }
-        tried += 1;
-        if let Some(root) = slot.open(&unlock.secret)? {
-            return Ok((root, slot.repo()));
+        match slot.open(&unlock.secret) {
+            Ok(Some(root)) => return Ok((root, slot.repo())),
+            Ok(None) => tried += 1,
+            // Anybody can put a slot there that asks for too much; it must not keep the honest ones from being tried.
+            Err(error) => {
+                refused.get_or_insert(error);
+            }
         }
     }
     if kind == SlotKind::Words
-        && let Some(found) = unlock_by_pack(store, ring, unlock)?
+        && let Some(found) = unlock_by_pack(store, ring, unlock, whose)?
     {
         return Ok(found);
+    }
+    if let Some(error) = refused {
+        return Err(error);
     }
     if tried > 0 {
         return Err(no_key(store, kind, tried));
@@ -310,6 +339,7 @@ fn unlock_by_pack(
     store: &dyn Store,
     ring: &KeyRing,
     unlock: &Unlock,
+    whose: Option<RepoId>,
 ) -> Result<Option<(RootKey, RepoId)>> {
     if ring.slots().any(|slot| slot.kind() == SlotKind::Words) {
         return Ok(None);
@@ -319,6 +349,7 @@ fn unlock_by_pack(
         packs.push((listed.name, listed.len));
         Ok(())
     })?;
+    let mut stranger = None;
     for (name, len) in &packs {
         let page = PAGE as u64;
         for start in [0, len.saturating_sub(page)] {
@@ -331,10 +362,14 @@ fn unlock_by_pack(
             let Ok(slot) = KeySlot::parse(&header.recovery) else {
                 continue;
             };
-            if let Some(root) = slot.open(&unlock.secret)? {
+            let Ok(Some(root)) = slot.open(&unlock.secret) else {
+                continue;
+            };
+            if whose.is_none_or(|repo| repo == slot.repo()) {
                 return Ok(Some((root, slot.repo())));
             }
+            stranger.get_or_insert((root, slot.repo()));
         }
     }
-    Ok(None)
+    Ok(stranger)
 }

@@ -103,7 +103,7 @@ impl Loader {
     /// The blob with this id, tried at every place that has it.
     ///
     /// # Errors
-    /// `NotFound` when no index or directory names it, `Damaged` when every place failed.
+    /// `Damaged` when no index or directory names it or every place failed, `TooNew`, and those of the store.
     pub fn load(&self, kind: BlobKind, id: &Id) -> Result<Vec<u8>> {
         let mut failed = None;
         for place in self.index.places(id, kind)? {
@@ -190,6 +190,7 @@ impl Loader {
             .repo
             .store()
             .get_range(&name, range.clone())
+            .map_err(gone_is_damage)
             .during(at)?;
         reader.open_range(range.start, plain).during(at)?;
         let from = offset - reader.plain_offset(range.start);
@@ -209,7 +210,8 @@ impl Loader {
             return Ok(reader);
         }
         let open = |range: Range<u64>| {
-            let bytes = self.repo.store().get_range(name, range)?;
+            let bytes = self.repo.store().get_range(name, range);
+            let bytes = bytes.map_err(gone_is_damage)?;
             self.repo
                 .opener()
                 .reader(place.pack_kind, &bytes, place.pack_len)
@@ -257,6 +259,14 @@ pub fn expand_block(
         Codec::Zstd => expander
             .expand(stored, place.raw_len as usize, raw)
             .ok_or_else(|| damaged_pack(place, "a block does not expand to its length")),
+    }
+}
+
+/// A pack that was listed a while ago and is gone is as good as damaged: another copy may serve, and nothing ends.
+fn gone_is_damage(error: Error) -> Error {
+    match error.kind() {
+        Kind::NotFound => error.with_kind(Kind::Damaged),
+        _ => error,
     }
 }
 

@@ -50,6 +50,7 @@ pub struct Repo {
     keys: Arc<Keys>,
     opener: Opener,
     mirror: Option<MirrorRecord>,
+    newer: bool,
     ring: KeyRing,
     cache: PathBuf,
 }
@@ -99,6 +100,7 @@ impl Repo {
             root,
             keys,
             mirror: Some(mirror.clone()),
+            newer: false,
             ring: KeyRing::of(sealed),
             cache: cache.join(crate::id::to_hex(id.as_bytes())),
         };
@@ -126,13 +128,18 @@ impl Repo {
         if marker.is_none() && ring.is_empty() {
             return Err(no_repository(&*store));
         }
-        let (root, id) = keyring::unlock(&*store, &ring, unlock)?;
+        let whose = marker
+            .as_ref()
+            .and_then(|bytes| BoxHeader::decode(bytes).ok());
+        let whose = whose.map(|header| header.repo);
+        let (root, id) = keyring::unlock(&*store, &ring, unlock, whose)?;
         let keys = Arc::new(Keys::new(&root, id.as_bytes()));
         let opener = Opener::new(Arc::clone(&keys), id);
+        let mut newer = false;
         let mirror = match marker.map(|bytes| open_marker(&opener, &bytes)) {
             Some(Ok(record)) => Some(record),
-            Some(Err(error)) if error.kind() == Kind::TooNew => return Err(error),
             Some(Err(error)) => {
+                newer = error.kind() == Kind::TooNew;
                 monitor.problem(&error.during("read the marker of this mirror"));
                 None
             }
@@ -150,6 +157,7 @@ impl Repo {
             keys,
             opener,
             mirror,
+            newer,
             ring,
             cache,
         })
@@ -185,6 +193,11 @@ impl Repo {
         self.mirror.as_ref()
     }
 
+    /// Whether the marker is of a newer version: then only reading is possible, and nothing is damaged.
+    pub fn is_newer(&self) -> bool {
+        self.newer
+    }
+
     /// The key slots found.
     pub fn ring(&self) -> &KeyRing {
         &self.ring
@@ -213,8 +226,16 @@ impl Repo {
     /// Refuses to go on where only reading is safe.
     ///
     /// # Errors
-    /// `Refused` without a whole marker.
+    /// `Refused` without a whole marker, `TooNew` when it is of a newer version.
     pub fn require_writable(&self) -> Result<&MirrorRecord> {
+        if self.newer {
+            let what = format!(
+                "the marker of {} is newer than this program",
+                self.store.location()
+            );
+            return Err(Error::new(Kind::TooNew, what)
+                .hint("upgrade heirloom; reading and restoring still work, nothing is damaged"));
+        }
         self.mirror.as_ref().ok_or_else(|| {
             Error::new(
                 Kind::Refused,

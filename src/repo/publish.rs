@@ -125,6 +125,15 @@ fn read_marks(repo: &Repo, damaged: &mut dyn FnMut(Error) -> Result<()>) -> Resu
     Ok(marks)
 }
 
+/// What a mark names that cannot be read is unknown, so nothing may be leant on.
+fn unread(error: Error) -> Result<()> {
+    let error = match error.hint_text() {
+        Some(_) => error,
+        None => error.hint("nothing is written where a mark cannot be read: copy marks/ from another mirror; reading and restoring still work"),
+    };
+    Err(error.during("read what is marked for deletion"))
+}
+
 /// One run of Publish, from its intent to its commit slot.
 pub struct Session {
     repo: Arc<Repo>,
@@ -169,7 +178,7 @@ impl Session {
             presence: Presence::default(),
         };
         session.announce()?;
-        keyring::complete(&**repo.store(), repo.ring())?;
+        keyring::complete(&**repo.store(), repo.ring(), repo.id())?;
         Ok(session)
     }
 
@@ -177,9 +186,9 @@ impl Session {
         self.host.random(&mut self.id);
         self.intents = 0;
         // Named in the intent are the marks seen before it; the tombs that count are read after it (P2).
-        self.marks = read_marks(&self.repo, &mut Err)?.ids;
+        self.marks = read_marks(&self.repo, &mut unread)?.ids;
         self.put_intent()?;
-        let marks = read_marks(&self.repo, &mut Err)?;
+        let marks = read_marks(&self.repo, &mut unread)?;
         self.presence = Presence {
             packs: list_packs(&self.repo)?,
             marks,

@@ -83,6 +83,7 @@ impl<'a> Nodes<'a> {
 }
 
 /// What a path leads to.
+#[derive(Debug, PartialEq)]
 pub enum Found {
     /// The root of the snapshot: its tree.
     Root(Id),

@@ -23,7 +23,7 @@ pub enum ItemKind {
     BlockDevice,
     /// A named pipe.
     Fifo,
-    /// A socket: reported and skipped.
+    /// A socket: passed by.
     Socket,
 }
 

@@ -115,7 +115,7 @@ impl Meter {
             events,
             host,
             bar: (mode == Mode::Bar)
-                .then(|| ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden())),
+                .then(|| ProgressBar::with_draw_target(None, ProgressDrawTarget::stderr())),
             phase: Mutex::new(None),
             bytes: AtomicU64::new(0),
             objects: AtomicU64::new(0),
@@ -126,16 +126,17 @@ impl Meter {
 
     /// Does something to the screen that a bar must not be in the way of.
     pub fn aside(&self, act: impl FnOnce()) {
+        // Between phases nothing is drawn, and a bar that is suspended would be.
         match &self.bar {
-            Some(bar) => bar.suspend(act),
-            None => act(),
+            Some(bar) if lock(&self.phase).is_some() => bar.suspend(act),
+            _ => act(),
         }
     }
 
     /// Nothing is going on any more.
     pub fn end(&self) {
-        *lock(&self.phase) = None;
-        if let Some(bar) = &self.bar {
+        let was_drawn = lock(&self.phase).take().is_some();
+        if let Some(bar) = self.bar.as_ref().filter(|_| was_drawn) {
             bar.finish_and_clear();
         }
     }
@@ -155,11 +156,10 @@ impl Meter {
             "{spinner} {msg}"
         };
         let style = ProgressStyle::with_template(template).expect("the template is a constant");
-        bar.reset();
         bar.set_style(style.progress_chars("=> "));
         bar.set_length(total.unwrap_or(0));
         bar.set_message(name);
-        bar.set_draw_target(ProgressDrawTarget::stderr());
+        bar.reset();
     }
 
     fn add(&self, what: Counter, n: u64) {

@@ -6,6 +6,7 @@ use heirloom::compress::Level;
 use heirloom::crypto::passphrase::Argon2Cost;
 use heirloom::crypto::secret::Secret;
 use heirloom::error::Result;
+use heirloom::format::boxes::Sealer;
 use heirloom::format::key_slot::SlotSecret;
 use heirloom::host::{FixedHost, Host};
 use heirloom::id::Id;
@@ -13,9 +14,10 @@ use heirloom::monitor::{Collected, Monitor};
 use heirloom::name::{Folder, Name};
 use heirloom::ops::backup;
 use heirloom::ops::restore::{self, Options, Report};
+use heirloom::ops::verify;
 use heirloom::repo::chain::Chains;
 use heirloom::repo::index::Index;
-use heirloom::repo::keyring::NewSlot;
+use heirloom::repo::keyring::{NewSlot, Unlock};
 use heirloom::repo::loader::Loader;
 use heirloom::repo::packer::Settings;
 use heirloom::repo::publish::Presence;
@@ -37,6 +39,11 @@ const WRITER: Writer = Writer {
     started_ns: 1,
 };
 
+/// What opens the repository of every world.
+pub(crate) fn key() -> SlotSecret {
+    SlotSecret::KeyFile(Secret::new([3; 32]))
+}
+
 /// The world.
 pub(crate) struct World {
     keep: tempfile::TempDir,
@@ -50,19 +57,32 @@ pub(crate) struct World {
 impl World {
     /// An empty source and an empty repository.
     pub(crate) fn new() -> Self {
+        Self::seeded(1)
+    }
+
+    /// The same with other ids and keys under the same secret.
+    pub(crate) fn seeded(seed: u64) -> Self {
+        let store = MemoryStore::new("memory");
+        Self::with(Arc::new(store.clone()), store, seed)
+    }
+
+    /// The same on another store; `store` stays empty.
+    pub(crate) fn over(shared: Arc<dyn Store>) -> Self {
+        Self::with(shared, MemoryStore::new("unused"), 1)
+    }
+
+    fn with(shared: Arc<dyn Store>, store: MemoryStore, seed: u64) -> Self {
         let keep = tempfile::tempdir().unwrap();
         let home = keep.path().canonicalize().unwrap();
         for folder in ["source", "cache", "state"] {
             fs::create_dir(home.join(folder)).unwrap();
         }
-        let store = MemoryStore::new("memory");
-        let host: Arc<dyn Host> = Arc::new(FixedHost::new(1));
+        let host: Arc<dyn Host> = Arc::new(FixedHost::new(seed));
         let slot = NewSlot {
-            secret: SlotSecret::KeyFile(Secret::new([3; 32])),
+            secret: key(),
             cost: Argon2Cost::default(),
             label: "test".to_owned(),
         };
-        let shared: Arc<dyn Store> = Arc::new(store.clone());
         let repo = Repo::init(shared, &[slot], &home.join("cache"), &*host).unwrap();
         Self {
             keep,
@@ -110,6 +130,24 @@ impl World {
 
     /// The same with the problems told.
     pub(crate) fn backup_heard(&self, level: Level) -> (Id, Vec<String>) {
+        let monitor = Collected::default();
+        let done = self.try_backup(level, true, &monitor).unwrap();
+        let snapshot = done.snapshot.unwrap();
+        let (_, tree) = self
+            .snapshots()
+            .into_iter()
+            .find(|(id, _)| *id == snapshot)
+            .unwrap();
+        (tree, monitor.problems())
+    }
+
+    /// Backs the source up; what is as the last run saw it is not read, unless `force` says so.
+    pub(crate) fn try_backup(
+        &self,
+        level: Level,
+        force: bool,
+        monitor: &dyn Monitor,
+    ) -> Result<backup::Report> {
         let options = backup::Options {
             source: "home".to_owned(),
             paths: vec![self.source("")],
@@ -117,7 +155,7 @@ impl World {
             excludes: Vec::new(),
             one_file_system: false,
             tags: Vec::new(),
-            force: true,
+            force,
             skip_if_unchanged: false,
             settings: Settings {
                 level,
@@ -128,15 +166,42 @@ impl World {
             user: "somebody".to_owned(),
             zone: 0,
         };
+        backup::run(&self.repo, &self.host, WRITER, &options, monitor)
+    }
+
+    /// Verifies the mirror as deeply as `level` says.
+    pub(crate) fn verify(&self, level: verify::Level) -> Result<verify::Report> {
+        let monitor = &Collected::default();
+        let chains = Chains::read(&self.repo, monitor)?;
+        let presence = Presence::read(&self.repo, monitor)?;
+        let index = Index::open(&self.repo, &presence, monitor, &mut |_| Ok(Vec::new()))?;
+        let options = verify::Options { level, workers: 2 };
+        let index = Arc::new(index);
+        verify::run(&self.repo, &presence, &index, &chains, &options, monitor)
+    }
+
+    /// Opens the repository anew, as the next run of the program does; the problems told.
+    pub(crate) fn reopen(&mut self, secret: SlotSecret) -> Result<Vec<String>> {
         let monitor = Collected::default();
-        let done = backup::run(&self.repo, &self.host, WRITER, &options, &monitor).unwrap();
-        let snapshot = done.snapshot.unwrap();
-        let (_, tree) = self
-            .snapshots()
-            .into_iter()
-            .find(|(id, _)| *id == snapshot)
-            .unwrap();
-        (tree, monitor.problems())
+        let store: Arc<dyn Store> = Arc::new(self.store.clone());
+        let cache = self.home.join("cache");
+        self.repo = Arc::new(Repo::open(store, &Unlock::new(secret), &cache, &monitor)?);
+        Ok(monitor.problems())
+    }
+
+    /// The open repository.
+    pub(crate) fn repo(&self) -> &Arc<Repo> {
+        &self.repo
+    }
+
+    /// What this world runs on.
+    pub(crate) fn host(&self) -> &dyn Host {
+        &*self.host
+    }
+
+    /// Makes boxes as an honest writer of this repository would.
+    pub(crate) fn sealer(&self) -> Sealer {
+        self.repo.sealer(WRITER)
     }
 
     /// Live snapshots and their root trees, oldest first.

@@ -202,7 +202,7 @@ fn one_good_header_is_enough() {
     let stranger = Opener::new(keys(), RepoId::new([6; 16]));
     assert_eq!(
         PackReader::open(&stranger, other).unwrap_err().kind(),
-        Kind::Refused
+        Kind::Damaged
     );
 }
 

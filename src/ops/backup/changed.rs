@@ -10,7 +10,7 @@
 use crate::device::state::{Folder, Record, Siblings, StateReader};
 use crate::error::{Error, Result};
 use crate::host::Timestamp;
-use crate::monitor::Monitor;
+use crate::monitor::{FileAction, Monitor};
 use crate::ops::backup::pipeline::{BATCH_BYTES, BATCH_FILES, Part, Readers, is_large};
 use crate::source::{Item, ItemKind, Source, Stat, Step};
 use crossbeam_channel::{Receiver, Sender};
@@ -103,6 +103,10 @@ impl Walker<'_> {
                     events.push(Event::Leave);
                 }
                 Step::Unreadable(path, error) => events.push(Event::Skipped(path, error)),
+                // A socket has no content, and no meaning without the process behind it.
+                Step::Item(item) if item.stat.kind == ItemKind::Socket => {
+                    self.monitor.file(FileAction::Skipped, &item.path, 0);
+                }
                 Step::Item(item) if self.is_same(open.last_mut(), &item) => {
                     events.push(Event::Same(item))
                 }

@@ -11,7 +11,6 @@ pub mod sink;
 mod teller;
 pub mod trees;
 
-use crate::chunker::Chunker;
 use crate::compress::Level;
 use crate::crypto::derive::Keys;
 use crate::crypto::hash;
@@ -23,7 +22,7 @@ use crate::host::{Host, Timestamp};
 use crate::id::Id;
 use crate::monitor::Monitor;
 use crate::ops::backup::changed::Walker;
-use crate::ops::backup::pipeline::Readers;
+use crate::ops::backup::pipeline::{Readers, chunker};
 use crate::ops::backup::sink::Sink;
 use crate::ops::backup::teller::Teller;
 use crate::ops::backup::trees::{Builder, Built};
@@ -32,6 +31,7 @@ use crate::repo::index::Index;
 use crate::repo::loader::Loader;
 use crate::repo::packer::{Packer, Settings, Stored};
 use crate::repo::publish::{Outcome, Session};
+use crate::repo::view;
 use crate::repo::{Repo, Writer};
 use crate::source::exclude::Rules;
 use crate::source::files::Files;
@@ -99,8 +99,7 @@ pub struct Report {
 
 /// The threads and settings that suit this machine and a memory budget.
 pub fn settings(level: Level, recheck: bool, cores: usize, memory: u64) -> Settings {
-    // What a backup takes with one worker, and each further one, in MiB: performance of the pools in `packer` and
-    // `pipeline` plus the walk; see benches/README.md.
+    // What a backup takes with one worker, and each further one, in MiB; see benches/README.md.
     let room = (memory >> 20).saturating_sub(136) / 10;
     let workers = usize::try_from(room).unwrap_or(1).min(cores).max(1);
     Settings {
@@ -169,6 +168,7 @@ struct Parent {
 impl Attempt<'_> {
     fn run(&self, force: bool) -> Result<Option<Report>> {
         let mut chains = Chains::read(self.repo, self.monitor)?;
+        chains.require_known()?;
         let parent = self.parent(&chains);
         let mut session = Session::begin(self.repo, self.host, self.writer, "backup")?;
         let done = self.within(&mut session, &mut chains, parent, force);
@@ -208,9 +208,7 @@ impl Attempt<'_> {
         report.bytes_added = stored.raw;
         report.bytes_stored = stored.stored;
         if self.options.skip_if_unchanged
-            && parent
-                .as_ref()
-                .is_some_and(|parent| parent.tree == built.0.tree)
+            && self.is_as_before(&index, parent.as_ref(), built.0.tree)?
         {
             state::discard(&self.options.state)?;
             return Ok(Some(report));
@@ -231,6 +229,25 @@ impl Attempt<'_> {
                 Ok(Some(report))
             }
         }
+    }
+
+    /// Whether the paths of this source are what they were. The folders above them change with every neighbour.
+    fn is_as_before(&self, index: &Arc<Index>, parent: Option<&Parent>, tree: Id) -> Result<bool> {
+        let Some(parent) = parent else {
+            return Ok(false);
+        };
+        let loader = Loader::new(self.repo, index);
+        for path in &self.options.paths {
+            let path = path.as_os_str().as_encoded_bytes();
+            let (before, now) = (
+                view::find(&loader, parent.tree, path),
+                view::find(&loader, tree, path)?,
+            );
+            if before.map_or(true, |before| before != now) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     fn report_missing(&self, missing: &[Id]) {
@@ -381,11 +398,4 @@ impl Attempt<'_> {
             unknown: 0,
         })
     }
-}
-
-/// The chunker of this repository.
-pub fn chunker(keys: &Keys) -> Chunker {
-    let mut stream = [0; crate::chunker::filter::STREAM_BYTES];
-    keys.chunker_stage1(&mut stream);
-    Chunker::new(&stream, keys.chunker_stage2())
 }

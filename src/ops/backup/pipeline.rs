@@ -6,6 +6,7 @@
 
 use crate::chunker::Chunker;
 use crate::chunker::class::Class;
+use crate::chunker::filter::STREAM_BYTES;
 use crate::compress::probe::{Group, Probe};
 use crate::crypto::derive::Keys;
 use crate::error::{Error, Result};
@@ -26,8 +27,10 @@ pub const BATCH_BYTES: usize = MIB;
 pub const BATCH_FILES: usize = 256;
 /// A window holds the longest chunk and some more.
 const WINDOW_BYTES: usize = 5 * MIB;
-/// Bytes that may be held by all batches together.
-const CREDITS: usize = 10 * MIB;
+/// Bytes that all batches of small files may hold, and all windows of large ones. Apart, because their buffers are of
+/// two sizes and stay in their pools.
+const BATCH_CREDITS: usize = 6 * MIB;
+const WINDOW_CREDITS: usize = 2 * WINDOW_BYTES;
 
 /// A piece of a file between two cuts.
 #[derive(Clone, Debug)]
@@ -82,7 +85,7 @@ pub struct Buffer {
 impl Drop for Buffer {
     fn drop(&mut self) {
         self.shared.batches.give(std::mem::take(&mut self.bytes));
-        self.shared.credits.give(self.credits);
+        self.shared.batch_credits.give(self.credits);
     }
 }
 
@@ -144,7 +147,8 @@ impl Pool {
 
 /// What all readers share.
 pub(crate) struct Shared {
-    pub(crate) credits: Credits,
+    pub(crate) batch_credits: Credits,
+    pub(crate) window_credits: Credits,
     pub(crate) batches: Pool,
     pub(crate) windows: Pool,
     pub(crate) chunker: Chunker,
@@ -161,13 +165,14 @@ impl Readers {
     /// Starts `threads` of them. They end when this and all it gave out are dropped.
     pub fn start(chunker: Chunker, keys: Arc<Keys>, threads: usize) -> Self {
         let shared = Arc::new(Shared {
-            credits: Credits::new(CREDITS),
+            batch_credits: Credits::new(BATCH_CREDITS),
+            window_credits: Credits::new(WINDOW_CREDITS),
             batches: Pool::new(BATCH_BYTES),
             windows: Pool::new(WINDOW_BYTES),
             chunker,
             keys,
         });
-        let (jobs, todo) = bounded::<Job>(CREDITS / BATCH_BYTES);
+        let (jobs, todo) = bounded::<Job>(BATCH_CREDITS / BATCH_BYTES);
         for _ in 0..threads {
             let (shared, todo) = (Arc::clone(&shared), todo.clone());
             std::thread::spawn(move || {
@@ -185,11 +190,13 @@ impl Readers {
 
     /// Hands a batch over once there are credits for it: several small items, or a single large file.
     pub fn submit(&self, items: Vec<Item>, large: bool) -> Receiver<Part> {
-        let want = match items.first() {
-            Some(item) if large => WINDOW_BYTES * windows_of(item.stat.size),
-            _ => BATCH_BYTES,
+        let credits = match items.first() {
+            Some(item) if large => {
+                let want = WINDOW_BYTES * windows_of(item.stat.size);
+                self.shared.window_credits.take(want)
+            }
+            _ => self.shared.batch_credits.take(BATCH_BYTES),
         };
-        let credits = self.shared.credits.take(want);
         let (parts, results) = bounded(1);
         // A send fails only when every reader has panicked; the receiver then ends at once and says so.
         drop(self.jobs.send(Job {
@@ -231,4 +238,11 @@ pub fn is_large(stat: &Stat) -> bool {
 /// Two windows, so that one is filled while the other is taken up; a file that fits into one needs no second.
 pub(crate) fn windows_of(size: u64) -> usize {
     if size <= WINDOW_BYTES as u64 { 1 } else { 2 }
+}
+
+/// The chunker of this repository.
+pub fn chunker(keys: &Keys) -> Chunker {
+    let mut stream = [0; STREAM_BYTES];
+    keys.chunker_stage1(&mut stream);
+    Chunker::new(&stream, keys.chunker_stage2())
 }

@@ -31,7 +31,7 @@ impl Reader {
             };
             // Whoever does not listen any more has failed already.
             drop(job.parts.send(Part::End(Box::new(facts))));
-            self.shared.credits.give(job.credits);
+            self.shared.window_credits.give(job.credits);
             return;
         }
         let bytes = self.shared.batches.take();

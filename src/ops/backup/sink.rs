@@ -15,7 +15,7 @@ use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
 
 /// New ids kept before those that the index has learnt meanwhile are dropped.
-const FRESH_MAX: usize = 1 << 19;
+const FRESH_MAX: usize = 1 << 18;
 
 /// Ids are keyed hashes already: their first bytes serve as they are.
 #[derive(Default)]

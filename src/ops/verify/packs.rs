@@ -118,6 +118,8 @@ impl Packs<'_> {
         bad.blobs.extend(found.bad.iter().map(|blob| (*id, *blob)));
         let name = Name::hashed(Folder::Packs, &id.to_hex());
         if found.disagrees {
+            // What the index says of it is asked of the pack itself, blob by blob.
+            bad.packs.insert(*id);
             let what = format!("what the index says of {name} is not what its directory says");
             let error = Error::new(Kind::Damaged, what)
                 .hint("the index can be made again: it is rebuilt from packs");
@@ -163,11 +165,9 @@ impl Packs<'_> {
 
     fn stored(&self, id: &Id, len: u64, tools: &mut Tools, found: &mut Found) -> Result<()> {
         let name = Name::hashed(Folder::Packs, &id.to_hex());
-        tools.pack = self
-            .repo
-            .store()
-            .get(&name, PACK_BYTES_MAX)
-            .during(|| "it cannot be read")?;
+        let store = self.repo.store();
+        let read = store.get_into(&name, PACK_BYTES_MAX, &mut tools.pack);
+        read.during(|| "it cannot be read")?;
         found.bytes = tools.pack.len() as u64;
         self.monitor.count(Counter::Bytes, found.bytes);
         if found.bytes != len {

@@ -8,6 +8,7 @@ use crate::error::{Error, Kind, Result};
 use crate::format::BlobKind;
 use crate::format::tree::node::{Node, NodeKind, XattrValue};
 use crate::id::Id;
+use crate::limits::FOLDER_DEPTH_MAX;
 use crate::monitor::Monitor;
 use crate::repo::index::row::Place;
 use crate::repo::loader::Loader;
@@ -30,7 +31,8 @@ pub struct Loss {
 /// What the reading of packs found bad.
 #[derive(Default)]
 pub struct Bad {
-    /// Packs that did not match their name or could not be read whole; some of their blobs may be good.
+    /// Packs that did not match their name or what the index says, or could not be read whole; some of their blobs may
+    /// be good.
     pub packs: HashSet<Id>,
     /// Blobs found bad in a pack: pack and first half of the id.
     pub blobs: HashSet<(Id, [u8; 16])>,
@@ -63,48 +65,47 @@ impl<'a> Walk<'a> {
         }
     }
 
-    /// Walks one snapshot; memory grows with the depth of its folders, not with their number.
+    /// Walks one snapshot; memory grows with the depth of its folders, which is bounded, not with their number.
     ///
     /// # Errors
     /// `Interrupted`, and those of the store.
     pub fn snapshot(&mut self, source: &str, snapshot: Id, root: Id) -> Result<()> {
-        let mut open = vec![Folder {
-            tree: root,
-            nodes: Nodes::of(self.loader, root),
-            path: Vec::new(),
-            whole: true,
-        }];
         if self.whole.contains(&root.prefix()) {
             return Ok(());
         }
-        while let Some(folder) = open.last_mut() {
+        let mut path = Vec::new();
+        let mut open = vec![Folder::of(self.loader, root, 0)];
+        loop {
+            let depth = open.len();
+            let Some(folder) = open.last_mut() else {
+                return Ok(());
+            };
             if self.monitor.interrupted() {
                 return Err(Error::new(Kind::Interrupted, "interrupted"));
             }
-            match folder.nodes.next_node() {
+            let next = folder.nodes.next_node();
+            path.truncate(folder.path_len);
+            match next {
                 Ok(Some(node)) => {
-                    let mut path = folder.path.clone();
                     path.push(b'/');
                     path.extend_from_slice(&node.name);
                     let lost = self.node(&node)?;
                     if lost > 0 {
                         folder.whole = false;
-                        self.lost(source, snapshot, path.clone(), lost, &node.content);
+                        self.lost(source, snapshot, &path, lost, &node.content);
                     }
-                    if let Some(tree) = node
-                        .tree
-                        .filter(|tree| !self.whole.contains(&tree.prefix()))
-                    {
-                        open.push(Folder {
-                            tree,
-                            nodes: Nodes::of(self.loader, tree),
-                            path,
-                            whole: true,
-                        });
+                    let Some(tree) = node.tree else { continue };
+                    if depth >= FOLDER_DEPTH_MAX {
+                        folder.whole = false;
+                        self.too_deep(source, snapshot, &path, &tree);
+                    } else if !self.whole.contains(&tree.prefix()) {
+                        open.push(Folder::of(self.loader, tree, path.len()));
                     }
                 }
                 Ok(None) => {
-                    let Some(done) = open.pop() else { break };
+                    let Some(done) = open.pop() else {
+                        return Ok(());
+                    };
                     self.trees += 1;
                     if done.whole {
                         self.whole.insert(done.tree.prefix());
@@ -118,14 +119,13 @@ impl<'a> Walk<'a> {
                 }
                 Err(error) if error.kind() == Kind::Damaged => {
                     folder.whole = false;
-                    let (path, tree) = (folder.path.clone(), folder.tree);
+                    let tree = folder.tree;
                     self.monitor.problem(&error);
-                    self.lost(source, snapshot, path, 0, tree.as_bytes());
+                    self.lost(source, snapshot, &path, 0, tree.as_bytes());
                 }
                 Err(error) => return Err(error),
             }
         }
-        Ok(())
     }
 
     /// Losses by source and path.
@@ -133,10 +133,14 @@ impl<'a> Walk<'a> {
         self.losses.into_values().collect()
     }
 
-    fn lost(&mut self, source: &str, snapshot: Id, mut path: Vec<u8>, bytes: u64, content: &[u8]) {
-        if path.is_empty() {
-            path.push(b'/');
-        }
+    fn too_deep(&mut self, source: &str, snapshot: Id, path: &[u8], tree: &Id) {
+        let error = Error::new(Kind::Damaged, "folders nest too deep");
+        self.monitor.problem(&error);
+        self.lost(source, snapshot, path, 0, tree.as_bytes());
+    }
+
+    fn lost(&mut self, source: &str, snapshot: Id, path: &[u8], bytes: u64, content: &[u8]) {
+        let path = if path.is_empty() { b"/" } else { path }.to_vec();
         // Two versions of a file are two losses; one version in many snapshots is one.
         let version = hash::object_id(content).prefix();
         let loss = self
@@ -152,7 +156,7 @@ impl<'a> Walk<'a> {
     }
 
     /// Bytes of one node's content that cannot be had.
-    fn node(&self, node: &Node) -> Result<u64> {
+    fn node(&mut self, node: &Node) -> Result<u64> {
         let mut lost = 0;
         for (_, value) in &node.xattrs {
             if let XattrValue::Chunks(ids) = value {
@@ -178,6 +182,11 @@ impl<'a> Walk<'a> {
                 self.monitor.problem(&error);
                 let holes: u64 = node.holes.iter().map(|(_, len)| len).sum();
                 Ok((lost + node.size.saturating_sub(reached + holes)).max(1))
+            }
+            Err(error) if error.kind() == Kind::TooNew => {
+                self.monitor.problem(&error);
+                self.newer += 1;
+                Ok(lost)
             }
             Err(error) => Err(error),
         }
@@ -211,6 +220,17 @@ impl<'a> Walk<'a> {
 struct Folder<'a> {
     tree: Id,
     nodes: Nodes<'a>,
-    path: Vec<u8>,
+    path_len: usize,
     whole: bool,
+}
+
+impl<'a> Folder<'a> {
+    fn of(loader: &'a Loader, tree: Id, path_len: usize) -> Self {
+        Self {
+            tree,
+            nodes: Nodes::of(loader, tree),
+            path_len,
+            whole: true,
+        }
+    }
 }

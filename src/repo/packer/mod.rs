@@ -79,7 +79,7 @@ impl Packer {
             packs: AtomicU64::new(0),
         });
         let (jobs, todo) = bounded::<FullBlock>(1);
-        let (ready, compressed) = bounded::<Ready>(1);
+        let (ready, compressed) = bounded::<Ready>(0);
         let (full, to_send) = bounded::<PackBuilder>(0);
         let spare = Arc::new(Spare {
             blocks: Pool::new(),
