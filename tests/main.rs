@@ -10,8 +10,13 @@ mod bombs;
 mod chunker;
 /// What is typed and what is answered, verb by verb.
 mod cli;
+/// One installation of the program, for tests of whole lives.
+#[path = "util/client.rs"]
+mod client;
 /// What an earlier heirloom wrote is read for ever.
 mod compat;
+/// Every store call fails once, the program is killed at any moment; what was committed stays.
+mod crash;
 /// Every sort of damage to every kind of object.
 mod damage;
 /// Authentic boxes with any content, made as an attacker with the keys would.
@@ -30,12 +35,20 @@ mod hostile;
 mod losses;
 /// Man pages, completions and README say what the program does.
 mod manual;
+/// One memory budget for every verb at every size.
+mod memory;
+/// Random lives of a source, each snapshot compared with the tree as it was.
+mod model;
 /// What a newer version wrote.
 mod newer;
 /// The numbers that FORMAT.txt gives to check against.
 mod numbers;
 /// A restore over what stands there already.
 mod overwrite;
+/// Nothing in clear, on a mirror or on the device.
+mod privacy;
+/// How many calls a verb makes on a mirror.
+mod requests;
 /// What is saved comes back without this program.
 mod rescue;
 /// What is saved comes back.

@@ -6,6 +6,7 @@ use crate::cli::exit::{Done, Outcome};
 use crate::cli::open::{self, View};
 use crate::cli::{paths, verify};
 use crate::compress::Level;
+use crate::crypto::hash;
 use crate::error::{Error, Kind, Result};
 use crate::ops::backup::{self, Options, Report};
 use crate::ops::verify::Level as Depth;
@@ -116,8 +117,10 @@ pub fn run(args: &BackupArgs, context: &Context) -> Result<Done> {
             path.display()
         ));
     }
+    let key = repo.keys().cache();
+    let check = |bytes: &[u8]| *hash::keyed(key, bytes).as_bytes();
     let options = Options {
-        state: held.device.state_path(&source),
+        state: held.device.state_path(&source, &check),
         source,
         paths,
         rules,

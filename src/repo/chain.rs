@@ -54,6 +54,9 @@ impl Chains {
             present.extend(Id::from_hex(listed.name.leaf()));
             Ok(())
         })?;
+        let leaves = present.iter().map(Id::to_hex).collect();
+        repo.copies().keep_only(Folder::Commits, &slots);
+        repo.copies().keep_only(Folder::Entries, &leaves);
         let slots_before = std::mem::replace(&mut self.slots_seen, slots.clone());
         for leaf in slots.difference(&slots_before) {
             self.read_slot(repo, leaf, monitor)?;
@@ -69,7 +72,7 @@ impl Chains {
 
     fn read_slot(&mut self, repo: &Repo, leaf: &str, monitor: &dyn Monitor) -> Result<()> {
         let name = Name::new(Folder::Commits, leaf).expect("a listed leaf fits its folder");
-        let opened = repo.read(ObjectKind::Commit, &name);
+        let opened = repo.read_listed(ObjectKind::Commit, &name);
         match opened.and_then(|opened| CommitSlot::decode(&opened.record)) {
             Ok(CommitSlot::Commit(entries)) => self.committed.extend(entries),
             Ok(CommitSlot::Abort { .. }) => {}
@@ -83,7 +86,7 @@ impl Chains {
 
     fn read_entry(&mut self, repo: &Repo, id: &Id, monitor: &dyn Monitor) -> Result<()> {
         let name = Name::hashed(Folder::Entries, &id.to_hex());
-        let opened = repo.read(ObjectKind::Entry, &name);
+        let opened = repo.read_listed(ObjectKind::Entry, &name);
         match opened.and_then(|opened| Entry::decode(&opened.record)) {
             Ok(entry) => {
                 self.unknown += usize::from(matches!(entry.what, What::Unknown(_)));

@@ -16,7 +16,7 @@ use crate::monitor::Monitor;
 use crate::name::{Folder, Name};
 use crate::repo::slot_id;
 use crate::store::{Payload, Store};
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 /// Names looked at until there are enough slots that can be read: files that are none must not crowd them out.
 const NAMES_TRIED: usize = 1024;
@@ -77,6 +77,8 @@ impl NewSlot {
 #[derive(Default)]
 pub struct KeyRing {
     slots: BTreeMap<Id, KeySlot>,
+    /// Slots of which one copy is not there, and where it belongs.
+    single: Vec<(Id, Folder)>,
     damaged: usize,
     too_new: usize,
 }
@@ -90,8 +92,7 @@ impl KeyRing {
             .collect();
         Self {
             slots,
-            damaged: 0,
-            too_new: 0,
+            ..Self::default()
         }
     }
 
@@ -100,21 +101,29 @@ impl KeyRing {
     /// # Errors
     /// Those of the store. A damaged slot is a problem, not an error.
     pub fn read(store: &dyn Store, monitor: &dyn Monitor) -> Result<Self> {
-        let mut names = BTreeSet::<String>::new();
+        let mut names = BTreeMap::<String, Vec<Folder>>::new();
         for folder in [Folder::Keys, Folder::Keys2] {
             store.list(folder, &mut |listed| {
-                names.insert(listed.name.leaf().to_owned());
+                let copies = names.entry(listed.name.leaf().to_owned()).or_default();
+                copies.push(folder);
                 Ok(())
             })?;
         }
         let mut ring = Self::default();
         let mut tried = 0;
-        for leaf in names.iter().take(NAMES_TRIED) {
+        for (leaf, copies) in names.iter().take(NAMES_TRIED) {
             if ring.slots.len() >= KEY_SLOTS_MAX {
                 break;
             }
             ring.read_one(store, leaf, monitor)?;
             tried += 1;
+            let missing = match copies[..] {
+                [Folder::Keys] => Folder::Keys2,
+                [Folder::Keys2] => Folder::Keys,
+                _ => continue,
+            };
+            let id = Id::from_hex(leaf).filter(|id| ring.slots.contains_key(id));
+            ring.single.extend(id.map(|id| (id, missing)));
         }
         if names.len() > tried {
             let what = format!(
@@ -134,6 +143,8 @@ impl KeyRing {
                 self.slots.insert(slot_id(&slot), slot);
                 return Ok(());
             }
+            // No answer says nothing about the slot.
+            Err(error) if error.kind() == Kind::Unreachable => return Err(error),
             Err(error) => error,
         };
         match read_copy(store, &Name::hashed(Folder::Keys2, leaf)) {
@@ -145,6 +156,7 @@ impl KeyRing {
                 monitor.problem(&Error::new(Kind::Damaged, what).because(first));
                 self.slots.insert(slot_id(&slot), slot);
             }
+            Err(second) if second.kind() == Kind::Unreachable => return Err(second),
             Err(second) if second.kind() == Kind::TooNew || first.kind() == Kind::TooNew => {
                 self.too_new += 1
             }
@@ -172,6 +184,20 @@ impl KeyRing {
     pub fn is_empty(&self) -> bool {
         self.slots.is_empty() && self.damaged == 0 && self.too_new == 0
     }
+}
+
+/// Puts the copies that an interrupted change of keys did not come to. What is there and damaged stays as it is.
+///
+/// # Errors
+/// Those of the store.
+pub fn complete(store: &dyn Store, ring: &KeyRing, repo: RepoId) -> Result<()> {
+    for (id, folder) in &ring.single {
+        if let Some(slot) = ring.slots.get(id).filter(|slot| slot.repo() == repo) {
+            let payload = Payload::new(slot.to_object());
+            store.put(&Name::hashed(*folder, &id.to_hex()), &payload)?;
+        }
+    }
+    Ok(())
 }
 
 fn read_copy(store: &dyn Store, name: &Name) -> Result<KeySlot> {

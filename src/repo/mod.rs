@@ -15,6 +15,7 @@ pub mod view;
 
 use crate::crypto::derive::{Keys, RootKey};
 use crate::crypto::hash;
+use crate::device::objects::Objects;
 use crate::error::{During, Error, Kind, Result};
 use crate::format::ObjectKind;
 use crate::format::boxes::{Opened, Opener, Sealer};
@@ -57,7 +58,8 @@ pub struct Repo {
 
 impl Repo {
     /// Makes a repository in an empty place: rescue files, key slots, and the marker last, so that a place without a
-    /// marker is never half a repository that looks whole.
+    /// marker is never half a repository that looks whole. Key slots of an init that was interrupted open nothing, and
+    /// go.
     ///
     /// # Errors
     /// `Refused` where anything of a repository is found.
@@ -67,7 +69,9 @@ impl Repo {
         cache: &Path,
         host: &dyn Host,
     ) -> Result<Self> {
-        refuse_occupied(&*store)?;
+        for name in left_by_init(&*store)? {
+            store.delete(&name)?;
+        }
         let mut number = [0; 16];
         host.random(&mut number);
         let id = RepoId::new(number);
@@ -250,14 +254,40 @@ impl Repo {
     /// # Errors
     /// `NotFound`, `Damaged` (also when the bytes do not hash to the name), `TooNew`.
     pub fn read(&self, kind: ObjectKind, name: &Name) -> Result<Opened> {
-        let at = || format!("read {name} from {}", self.store.location());
         let bytes = self.store.get(name, kind.bytes_max())?;
-        if name.folder().is_named_by_hash() && hash::object_id(&bytes).to_hex() != name.leaf() {
+        self.open_named(kind, name, &bytes)
+    }
+
+    /// As [`Repo::read`], for an object that never changes and was listed in this session: its bytes may come from the
+    /// cache.
+    ///
+    /// # Errors
+    /// As [`Repo::read`].
+    pub fn read_listed(&self, kind: ObjectKind, name: &Name) -> Result<Opened> {
+        let copies = self.copies();
+        let copy = copies.get(name);
+        if let Some(opened) = copy.and_then(|bytes| self.open_named(kind, name, &bytes).ok()) {
+            return Ok(opened);
+        }
+        let bytes = self.store.get(name, kind.bytes_max())?;
+        let opened = self.open_named(kind, name, &bytes)?;
+        copies.put(name, &bytes);
+        Ok(opened)
+    }
+
+    /// Copies of small objects on this device.
+    pub fn copies(&self) -> Objects {
+        Objects::at(&self.cache)
+    }
+
+    fn open_named(&self, kind: ObjectKind, name: &Name, bytes: &[u8]) -> Result<Opened> {
+        let at = || format!("read {name} from {}", self.store.location());
+        if name.folder().is_named_by_hash() && hash::object_id(bytes).to_hex() != name.leaf() {
             // A future version keeps its version number in the same place: newer is not damaged.
-            BoxHeader::decode(bytes.get(..PAGE).unwrap_or(&bytes)).during(at)?;
+            BoxHeader::decode(bytes.get(..PAGE).unwrap_or(bytes)).during(at)?;
             return Err(Error::new(Kind::Damaged, "its bytes do not match its name").during(at()));
         }
-        self.opener.open(kind, &bytes).during(at)
+        self.opener.open(kind, bytes).during(at)
     }
 
     /// Seals a record and puts it under the hash of its bytes.
@@ -277,7 +307,11 @@ impl Repo {
         let bytes = sealer.seal(kind, area, record, &random)?;
         let id = hash::object_id(&bytes);
         let name = Name::hashed(kind.folder(), &id.to_hex());
-        self.store.put(&name, &Payload::new(bytes))?;
+        let payload = Payload::new(bytes);
+        self.store.put(&name, &payload)?;
+        if kind == ObjectKind::Entry {
+            self.copies().put(&name, &payload);
+        }
         Ok(id)
     }
 }
@@ -326,9 +360,15 @@ fn open_marker(opener: &Opener, bytes: &[u8]) -> Result<MirrorRecord> {
     MirrorRecord::decode(&opener.open(ObjectKind::Mirror, bytes)?.record)
 }
 
-fn refuse_occupied(store: &dyn Store) -> Result<()> {
+/// Where there is neither a marker nor anything that key slots could open: the slots that an interrupted init left.
+fn left_by_init(store: &dyn Store) -> Result<Vec<Name>> {
     let mut found = read_marker(store)?.is_some();
-    for folder in [Folder::Keys, Folder::Keys2, Folder::Packs, Folder::Entries] {
+    for folder in [
+        Folder::Packs,
+        Folder::Entries,
+        Folder::Commits,
+        Folder::Marks,
+    ] {
         store.list(folder, &mut |_| {
             found = true;
             Ok(())
@@ -343,7 +383,14 @@ fn refuse_occupied(store: &dyn Store) -> Result<()> {
             "nothing is ever overwritten; use it with `heirloom backup`, or choose an empty folder",
         ));
     }
-    Ok(())
+    let mut slots = Vec::new();
+    for folder in [Folder::Keys, Folder::Keys2] {
+        store.list(folder, &mut |listed| {
+            slots.push(listed.name);
+            Ok(())
+        })?;
+    }
+    Ok(slots)
 }
 
 /// Key slots as read back, for callers that hold several.

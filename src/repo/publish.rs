@@ -13,6 +13,7 @@ use crate::host::Host;
 use crate::id::{Id, to_hex};
 use crate::monitor::Monitor;
 use crate::name::{Folder, Name};
+use crate::repo::keyring;
 use crate::repo::{Repo, Writer, seal};
 use crate::store::{Payload, Placed};
 use std::collections::{BTreeSet, HashMap, HashSet};
@@ -103,9 +104,11 @@ fn read_marks(repo: &Repo, damaged: &mut dyn FnMut(Error) -> Result<()>) -> Resu
         marks.ids.extend(Id::from_hex(listed.name.leaf()));
         Ok(())
     })?;
+    let leaves = marks.ids.iter().map(Id::to_hex).collect();
+    repo.copies().keep_only(Folder::Marks, &leaves);
     for id in marks.ids.clone() {
         let name = Name::hashed(Folder::Marks, &id.to_hex());
-        let read = repo.read(ObjectKind::Mark, &name);
+        let read = repo.read_listed(ObjectKind::Mark, &name);
         let mark = match read.and_then(|opened| Mark::decode(&opened.record)) {
             Ok(mark) => mark,
             Err(error) if matches!(error.kind(), Kind::Damaged | Kind::TooNew) => {
@@ -175,6 +178,7 @@ impl Session {
             presence: Presence::default(),
         };
         session.announce()?;
+        keyring::complete(&**repo.store(), repo.ring(), repo.id())?;
         Ok(session)
     }
 
@@ -270,6 +274,7 @@ impl Session {
             Placed::Taken => return Ok(Outcome::Aborted),
             Placed::Cannot => self.repo.store().put(&name, &payload)?,
         }
+        self.repo.copies().put(&name, &payload);
         Ok(Outcome::Committed(id))
     }
 

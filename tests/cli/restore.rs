@@ -1,6 +1,9 @@
 //! `restore` brings back what was saved, and touches nothing that it was not asked to.
 
 use crate::util::{TestEnv, contents};
+use heirloom::format::ObjectKind;
+use heirloom::format::header::BoxHeader;
+use heirloom::limits::PAGE;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
@@ -118,7 +121,8 @@ fn losses_are_named_and_the_rest_is_restored() {
     let all = contents(&packs);
     let (path, mut bytes) = all
         .into_iter()
-        .max_by_key(|(_, bytes)| bytes.len())
+        .filter(|(_, bytes)| !bytes.is_empty())
+        .find(|(_, bytes)| BoxHeader::decode(&bytes[..PAGE]).unwrap().kind == ObjectKind::DataPack)
         .unwrap();
     bytes[5000] ^= 1;
     fs::write(packs.join(path), bytes).unwrap();

@@ -2,6 +2,7 @@
 //!
 //! The name alone is not enough: intents and commit slots are not named by a hash, and anybody can put a file that is.
 
+use crate::crypto::hash;
 use crate::error::{Error, Kind, Result};
 use crate::format::ObjectKind;
 use crate::format::chain::Entry;
@@ -28,7 +29,7 @@ use std::collections::BTreeSet;
 pub fn run(repo: &Repo, report: &mut Report, monitor: &dyn Monitor) -> Result<()> {
     let (all, strangers) = scrub::list_all(&**repo.store())?;
     report.strangers = strangers;
-    let mut slots = BTreeSet::new();
+    let mut names = BTreeSet::new();
     for listed in &all {
         let name = &listed.name;
         if name.folder() == Folder::Packs {
@@ -50,12 +51,13 @@ pub fn run(repo: &Repo, report: &mut Report, monitor: &dyn Monitor) -> Result<()
             Err(error) if error.kind() == Kind::NotFound => {}
             Err(error) => return Err(error),
         }
-        if matches!(name.folder(), Folder::Keys | Folder::Keys2) {
-            slots.insert(name.clone());
+        if matches!(name.folder(), Folder::Top | Folder::Keys | Folder::Keys2) {
+            names.insert(name.clone());
         }
     }
-    key_slots(&slots, report, monitor);
-    top(repo, report, monitor)
+    key_slots(&names, report, monitor);
+    top(repo, &names, report, monitor);
+    Ok(())
 }
 
 /// Reads one object as far as it can be read.
@@ -69,6 +71,7 @@ fn check(repo: &Repo, name: &Name) -> Result<()> {
         (Folder::Marks, _) => ObjectKind::Mark,
         (Folder::Ledger, _) => ObjectKind::Ledger,
         (Folder::Keys | Folder::Keys2, _) => return key_slot(repo, name),
+        (Folder::Top, _) => return text(repo, name),
         _ => return scrub::check(&**repo.store(), name),
     };
     let opened = repo.read(kind, name)?;
@@ -95,8 +98,11 @@ fn own_name(intent: &Intent, name: &Name) -> Result<()> {
 }
 
 fn key_slot(repo: &Repo, name: &Name) -> Result<()> {
-    scrub::check(&**repo.store(), name)?;
     let bytes = repo.store().get(name, ObjectKind::KeySlot.bytes_max())?;
+    if hash::object_id(&bytes).to_hex() != name.leaf() {
+        let what = "its bytes do not match its name";
+        return Err(Error::new(Kind::Damaged, what));
+    }
     let whose = KeySlot::from_object(&bytes)?.repo();
     if whose == repo.id() {
         return Ok(());
@@ -118,27 +124,32 @@ fn key_slots(names: &BTreeSet<Name>, report: &mut Report, monitor: &dyn Monitor)
     }
 }
 
-/// The rescue files, and a marker that is not there.
-fn top(repo: &Repo, report: &mut Report, monitor: &dyn Monitor) -> Result<()> {
-    for (leaf, ours) in rescue::FILES {
-        let name = Name::new(Folder::Top, leaf).expect("rescue files have names of the top folder");
-        let found = repo.store().get(&name, TEXT_BYTES_MAX);
-        match found.map(|bytes| wrong_text(&bytes, ours)) {
-            Ok(None) => {}
-            Ok(Some(why)) => damaged(report, name, Error::new(Kind::Damaged, why), monitor),
-            Err(error) if matches!(error.kind(), Kind::NotFound | Kind::Damaged) => {
-                damaged(report, name, error.with_kind(Kind::Damaged), monitor);
-            }
-            Err(error) => return Err(error),
-        }
-    }
+/// What has to be there and is not: the rescue files and the marker.
+fn top(repo: &Repo, names: &BTreeSet<Name>, report: &mut Report, monitor: &dyn Monitor) {
     let marker = Name::marker();
+    let texts = rescue::FILES.iter().map(|(leaf, _)| {
+        Name::new(Folder::Top, leaf).expect("rescue files have names of the top folder")
+    });
+    let wanted = texts.chain((!repo.is_newer()).then(|| marker.clone()));
+    let mut gone: Vec<_> = wanted.filter(|name| !names.contains(name)).collect();
     let told = report.damaged.iter().any(|damage| damage.name == marker);
-    if repo.mirror().is_none() && !told && !repo.is_newer() {
-        let error = Error::new(Kind::Damaged, "it is missing");
-        damaged(report, marker, error, monitor);
+    if repo.mirror().is_none() && !repo.is_newer() && !told && !gone.contains(&marker) {
+        gone.push(marker);
     }
-    Ok(())
+    for name in gone {
+        let error = Error::new(Kind::Damaged, "it is missing");
+        damaged(report, name, error, monitor);
+    }
+}
+
+/// A text for a person without this program.
+fn text(repo: &Repo, name: &Name) -> Result<()> {
+    let bytes = repo.store().get(name, TEXT_BYTES_MAX)?;
+    let ours = rescue::FILES.iter().find(|(leaf, _)| *leaf == name.leaf());
+    match ours.and_then(|(_, ours)| wrong_text(&bytes, ours)) {
+        Some(why) => Err(Error::new(Kind::Damaged, why)),
+        None => Ok(()),
+    }
 }
 
 /// What is wrong with a text for people. It may be another version's, so that it differs from ours says nothing.

@@ -50,7 +50,8 @@ impl FolderStore {
             !device_tag.is_empty() && device_tag.bytes().all(|c| c.is_ascii_alphanumeric()),
             "a device tag is letters and digits"
         );
-        if Self::is_vacant(root)? {
+        let names = names_in(root).map_err(|error| unreadable(root, error))?;
+        if names.iter().all(|name| name == "lost+found") {
             let why = if root.exists() {
                 "the folder is empty"
             } else {
@@ -89,19 +90,21 @@ impl FolderStore {
         Self::open(root, device_tag)
     }
 
-    /// Whether a repository could be made at `root`: nothing is there, or an empty folder, perhaps a fresh disk.
+    /// Whether a repository could be made at `root`: nothing is there, or an empty folder, perhaps a fresh disk, or what
+    /// an `init` left that was interrupted before it put the marker.
     pub fn is_vacant(root: &Path) -> Result<bool> {
-        let entries = match std::fs::read_dir(root) {
-            Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(true),
-            Err(error) if error.kind() == io::ErrorKind::NotADirectory => {
-                return Err(nothing_at(root, "it is not a folder"));
-            }
-            Err(error) => return Err(failed(opening(root), error, root)),
-        };
-        for entry in entries {
-            let entry = entry.map_err(|error| failed(opening(root), error, root))?;
-            if entry.file_name() != "lost+found" {
+        for name in names_in(root).map_err(|error| unreadable(root, error))? {
+            let folder = Folder::ALL.into_iter().find(|folder| name == folder.path());
+            let begun = match folder {
+                // Key slots open nothing while there is nothing to open.
+                Some(Folder::Keys | Folder::Keys2) => true,
+                Some(_) => names_in(&root.join(&name))
+                    .map_err(|error| failed(opening(root), error, root))?
+                    .is_empty(),
+                None if name == TEMP || name == "lost+found" => true,
+                None => name != "mirror" && Name::new(Folder::Top, &name).is_some(),
+            };
+            if !begun {
                 return Ok(false);
             }
         }
@@ -341,6 +344,24 @@ fn object_name(folder: Folder, entry: &walkdir::DirEntry) -> Option<Name> {
 }
 
 const UNPLUGGED: &str = "is the disk still plugged in and mounted? `heirloom mirror test` tells";
+
+/// What lies in a folder; nothing where there is none.
+fn names_in(folder: &Path) -> io::Result<Vec<String>> {
+    match std::fs::read_dir(folder) {
+        Ok(entries) => entries
+            .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
+            .collect(),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(error),
+    }
+}
+
+fn unreadable(root: &Path, error: io::Error) -> Error {
+    if error.kind() == io::ErrorKind::NotADirectory {
+        return nothing_at(root, "it is not a folder");
+    }
+    failed(opening(root), error, root)
+}
 
 fn opening(root: &Path) -> String {
     format!("open {}", root.display())

@@ -1,0 +1,390 @@
+//! How many calls a verb makes on a mirror. At 50 ms each they are what a person waits for, and some cost money.
+//!
+//! The numbers are exact: a call more fails, and so does one less. Whoever changes one says why.
+
+use crate::client::{Client, Job, TestHost, next_tick};
+use crate::world::noise;
+use heirloom::monitor::Collected;
+use heirloom::name::Name;
+use heirloom::ops::verify::Level;
+use heirloom::repo::chain::Chains;
+use heirloom::repo::view::Nodes;
+use heirloom::rescue;
+use heirloom::store::calls::{Call, Called, Counted};
+use heirloom::store::memory::MemoryStore;
+use std::collections::BTreeMap;
+use std::fs;
+use std::sync::Arc;
+
+struct World {
+    home: tempfile::TempDir,
+    counted: Arc<Counted<MemoryStore>>,
+    client: Client,
+    job: Job,
+}
+
+impl World {
+    /// Three files in two folders and a repository.
+    fn new() -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let path = home.path().canonicalize().unwrap();
+        let counted = Arc::new(Counted::new(MemoryStore::new("memory")));
+        let host = TestHost::new(1, "host");
+        host.set_ahead(10);
+        let client = Client::new(&path, 0, counted.clone(), host);
+        let job = Job {
+            source: "source".to_owned(),
+            path: path.join("source"),
+            force: false,
+        };
+        fs::create_dir_all(job.path.join("folder")).unwrap();
+        fs::write(job.path.join("a"), noise(1, 10_000)).unwrap();
+        fs::write(job.path.join("folder/b"), noise(2, 100_000)).unwrap();
+        fs::write(job.path.join("folder/c"), noise(3, 1_500_000)).unwrap();
+        client.init().unwrap();
+        Self {
+            home,
+            counted,
+            client,
+            job,
+        }
+    }
+
+    fn backed_up() -> Self {
+        let world = Self::new();
+        world.client.backup_well(&world.job);
+        next_tick(world.home.path());
+        world
+    }
+
+    /// What `act` asks of the mirror.
+    fn calls<T>(&self, act: impl FnOnce() -> T) -> Vec<Called> {
+        self.counted.take();
+        act();
+        self.counted.take()
+    }
+
+    fn restore_a(&self, client: &Client) {
+        let monitor = Collected::default();
+        let repo = client.open().unwrap();
+        let chains = Chains::read(&repo, &monitor).unwrap();
+        let root = chains.snapshots().last().unwrap().2.tree;
+        let loader = client.loader_of(&repo, &monitor);
+        let target = self.home.path().join("target");
+        client.restore(&loader, root, &self.job.path.join("a"), &target);
+        assert_eq!(fs::read(target.join("a")).unwrap(), noise(1, 10_000));
+    }
+}
+
+/// Which calls, each with how often, as `get keys: 2`.
+#[track_caller]
+fn assert_calls(calls: &[Called], wanted: &[&str]) {
+    let mut counts = BTreeMap::<String, usize>::new();
+    for called in calls {
+        let verb = match called.call {
+            Call::Get => "get",
+            Call::GetRange => "range",
+            Call::Put => "put",
+            Call::PutIfAbsent => "put if absent",
+            Call::List => "list",
+            Call::Delete => "delete",
+        };
+        let place = match (called.folder.path(), &called.name) {
+            ("", Some(name)) if *name == Name::marker() => "mirror",
+            ("", Some(_)) => "rescue file",
+            ("", None) => "top",
+            (path, _) => path,
+        };
+        *counts.entry(format!("{verb} {place}")).or_default() += 1;
+    }
+    let mut wanted: Vec<_> = wanted.iter().map(|line| (*line).to_owned()).collect();
+    wanted.sort();
+    let files = rescue::FILES.len();
+    let mut found: Vec<_> = counts
+        .iter()
+        .map(|(what, count)| match what.ends_with("rescue file") {
+            true => format!("{what}: {} each", count / files),
+            false => format!("{what}: {count}"),
+        })
+        .collect();
+    found.sort();
+    assert_eq!(found, wanted, "{} in all", calls.len());
+}
+
+fn listings(calls: &[Called]) -> usize {
+    calls
+        .iter()
+        .filter(|called| called.call == Call::List)
+        .count()
+}
+
+#[test]
+fn init() {
+    let home = tempfile::tempdir().unwrap();
+    let counted = Arc::new(Counted::new(MemoryStore::new("memory")));
+    let client = Client::new(home.path(), 0, counted.clone(), TestHost::new(1, "host"));
+    client.init().unwrap();
+    assert_calls(
+        &counted.take(),
+        &[
+            // Nothing may be there; key slots of an interrupted init go first.
+            "get mirror: 1",
+            "list packs: 1",
+            "list entries: 1",
+            "list commits: 1",
+            "list marks: 1",
+            "list keys: 1",
+            "list keys2: 1",
+            // For a person without this program; two slots, each twice; the marker comes last.
+            "put rescue file: 1 each",
+            "put keys: 2",
+            "put keys2: 2",
+            "put mirror: 1",
+        ],
+    );
+}
+
+#[test]
+fn a_first_backup() {
+    let world = World::new();
+    let calls = world.calls(|| world.client.backup_well(&world.job));
+    assert_calls(
+        &calls,
+        &[
+            // To open: the marker, the names of the key slots, one of which fits and one of which goes into packs.
+            "get mirror: 1",
+            "list keys: 1",
+            "list keys2: 1",
+            "get keys: 2",
+            // What there is, before and after the intent (P0, P4); both times nothing but names where it is known.
+            "list commits: 2",
+            "list entries: 2",
+            // Marks before the intent and after it (P1, P2), packs (P3), index runs not known yet.
+            "list marks: 2",
+            "list packs: 1",
+            "list index: 1",
+            // The session, from its intent to its slot.
+            "put intents: 1",
+            "put entries: 1",
+            "put if absent commits: 1",
+            "delete intents: 1",
+            // Contents, trees, and where each blob lies.
+            "put packs: 2",
+            "put index: 1",
+        ],
+    );
+}
+
+#[test]
+fn an_unchanged_backup() {
+    let world = World::backed_up();
+    for _ in 0..20 {
+        world.client.backup_well(&world.job);
+    }
+    let calls = world.calls(|| world.client.backup_well(&world.job));
+    assert!(calls.len() - listings(&calls) <= 16);
+    assert_calls(
+        &calls,
+        &[
+            // To open: the marker, the names of the key slots, one of which fits and one of which goes into packs.
+            "get mirror: 1",
+            "list keys: 1",
+            "list keys2: 1",
+            "get keys: 2",
+            // What there is, before and after the intent (P0, P4); both times nothing but names where it is known.
+            "list commits: 2",
+            "list entries: 2",
+            // Marks before the intent and after it (P1, P2), packs (P3), index runs not known yet.
+            "list marks: 2",
+            "list packs: 1",
+            "list index: 1",
+            // The session, from its intent to its slot.
+            "put intents: 1",
+            "put entries: 1",
+            "put if absent commits: 1",
+            "delete intents: 1",
+        ],
+    );
+}
+
+#[test]
+fn a_backup_of_one_changed_file() {
+    let world = World::backed_up();
+    fs::write(world.job.path.join("a"), b"changed").unwrap();
+    let calls = world.calls(|| world.client.backup_well(&world.job));
+    assert_calls(
+        &calls,
+        &[
+            // To open: the marker, the names of the key slots, one of which fits and one of which goes into packs.
+            "get mirror: 1",
+            "list keys: 1",
+            "list keys2: 1",
+            "get keys: 2",
+            // What there is, before and after the intent (P0, P4); both times nothing but names where it is known.
+            "list commits: 2",
+            "list entries: 2",
+            // Marks before the intent and after it (P1, P2), packs (P3), index runs not known yet.
+            "list marks: 2",
+            "list packs: 1",
+            "list index: 1",
+            // The session, from its intent to its slot.
+            "put intents: 1",
+            "put entries: 1",
+            "put if absent commits: 1",
+            "delete intents: 1",
+            // What the folder held before: the header of the tree pack, and one block.
+            "range packs: 2",
+            "put packs: 2",
+            "put index: 1",
+        ],
+    );
+}
+
+#[test]
+fn ls() {
+    let world = World::backed_up();
+    let calls = world.calls(|| {
+        let monitor = Collected::default();
+        let repo = world.client.open().unwrap();
+        let chains = Chains::read(&repo, &monitor).unwrap();
+        let mut open = vec![chains.snapshots().last().unwrap().2.tree];
+        let loader = world.client.loader_of(&repo, &monitor);
+        let mut names = 0;
+        while let Some(tree) = open.pop() {
+            let mut nodes = Nodes::of(&loader, tree);
+            while let Some(node) = nodes.next_node().unwrap() {
+                names += 1;
+                open.extend(node.tree);
+            }
+        }
+        assert!(names >= 5);
+    });
+    assert_calls(
+        &calls,
+        &[
+            // To open: the marker, the names of the key slots, one of which fits and one of which goes into packs.
+            "get mirror: 1",
+            "list keys: 1",
+            "list keys2: 1",
+            "get keys: 2",
+            // Which snapshots there are, and where their blobs lie.
+            "list commits: 1",
+            "list entries: 1",
+            "list marks: 1",
+            "list packs: 1",
+            "list index: 1",
+            // The header of the tree pack, and one block.
+            "range packs: 2",
+        ],
+    );
+}
+
+#[test]
+fn a_restore_of_one_small_file_where_it_was_backed_up() {
+    let world = World::backed_up();
+    let calls = world.calls(|| world.restore_a(&world.client));
+    assert_calls(
+        &calls,
+        &[
+            // To open: the marker, the names of the key slots, one of which fits and one of which goes into packs.
+            "get mirror: 1",
+            "list keys: 1",
+            "list keys2: 1",
+            "get keys: 2",
+            // Which snapshots there are, and where their blobs lie.
+            "list commits: 1",
+            "list entries: 1",
+            "list marks: 1",
+            "list packs: 1",
+            "list index: 1",
+            // A header and a block of the tree pack, the same of the data pack.
+            "range packs: 4",
+        ],
+    );
+}
+
+#[test]
+fn a_restore_of_one_small_file_on_a_bare_machine() {
+    let world = World::backed_up();
+    let host = TestHost::new(2, "other");
+    let bare = Client::new(world.home.path(), 1, world.counted.clone(), host);
+    let calls = world.calls(|| world.restore_a(&bare));
+    let index = calls.iter().filter(|called| {
+        called.folder == heirloom::name::Folder::Index && called.call == Call::Get
+    });
+    assert!(calls.len() - index.count() <= 16, "{calls:?}");
+    assert_calls(
+        &calls,
+        &[
+            // To open: the marker, the names of the key slots, one of which fits and one of which goes into packs.
+            "get mirror: 1",
+            "list keys: 1",
+            "list keys2: 1",
+            "get keys: 2",
+            // Which snapshots there are, and where their blobs lie.
+            "list commits: 1",
+            "list entries: 1",
+            "list marks: 1",
+            "list packs: 1",
+            "list index: 1",
+            // What a device keeps once it has seen it.
+            "get commits: 1",
+            "get entries: 1",
+            "get index: 1",
+            // A header and a block of the tree pack, the same of the data pack.
+            "range packs: 4",
+        ],
+    );
+}
+
+fn verify(level: Level) -> Vec<Called> {
+    let world = World::backed_up();
+    world.calls(|| assert!(world.client.verify(level).0.is_sound()))
+}
+
+/// What opening, reading every small object and walking the trees costs, at each level.
+const SMALL_OBJECTS: [&str; 18] = [
+    // Once to open, once to prove.
+    "get mirror: 2",
+    "list keys: 2",
+    "list keys2: 2",
+    "get keys: 4",
+    "get keys2: 2",
+    "list commits: 2",
+    "list entries: 2",
+    "list marks: 2",
+    "list packs: 2",
+    "list index: 2",
+    // To prove alone.
+    "get rescue file: 1 each",
+    "get commits: 1",
+    "get entries: 1",
+    "get index: 1",
+    "list top: 1",
+    "list intents: 1",
+    "list ledger: 1",
+    "list parity: 1",
+];
+
+fn with<'a>(more: &[&'a str]) -> Vec<&'a str> {
+    SMALL_OBJECTS.iter().chain(more).copied().collect()
+}
+
+#[test]
+fn verify_structure() {
+    // Two directories; then the trees: a header and a block.
+    assert_calls(&verify(Level::Structure), &with(&["range packs: 4"]));
+}
+
+#[test]
+fn verify_stored() {
+    // Each pack in one piece; then the trees: a header and a block.
+    let packs = ["get packs: 2", "range packs: 2"];
+    assert_calls(&verify(Level::Stored), &with(&packs));
+}
+
+#[test]
+fn verify_content() {
+    let packs = ["get packs: 2", "range packs: 2"];
+    assert_calls(&verify(Level::Content), &with(&packs));
+}
