@@ -4,24 +4,33 @@
 //! `damaged` or `new` one must be refused as that; `kept` is read although a newer heirloom wrote it, and therefore
 //! does not come back. `UPDATE=1` writes the good ones anew, which is a change of the format.
 
+use heirloom::crypto::derive::{Keys, RootKey};
+use heirloom::crypto::passphrase::Argon2Cost;
+use heirloom::crypto::secret::Secret;
+use heirloom::crypto::words::{from_words, to_words};
 use heirloom::error::{Kind, Result};
 use heirloom::format::BlobKind;
 use heirloom::format::ObjectKind;
+use heirloom::format::boxes::{Opener, Sealer};
 use heirloom::format::chain::{Entry, Head, Removed, What};
 use heirloom::format::commit::{CommitSlot, Intent};
 use heirloom::format::directory::{BlockRow, Codec, Directory};
 use heirloom::format::facts::{Fact, Facts};
+use heirloom::format::header::{BoxHeader, RepoId, set_checksum};
 use heirloom::format::index::{Run, RunBuilder};
+use heirloom::format::key_slot::{KeySlot, SlotSecret, read_key_file, write_key_file};
 use heirloom::format::ledger::LedgerRecord;
 use heirloom::format::mark::Mark;
 use heirloom::format::mirror::MirrorRecord;
+use heirloom::format::pack::reader::{PackReader, read_directory};
 use heirloom::format::snapshot::{Counts, Snapshot};
 use heirloom::format::tree::content::List;
 use heirloom::format::tree::node::{Node, NodeKind, XattrValue};
 use heirloom::format::tree::{Child, Leaf, TreeBlob};
-use heirloom::host::Timestamp;
+use heirloom::host::{FixedHost, Host, Timestamp};
 use heirloom::id::{Id, from_hex, to_hex};
 use std::fmt::Write as _;
+use std::sync::Arc;
 
 const VECTORS: &str = include_str!("data/records.txt");
 
@@ -407,6 +416,123 @@ fn a_changed_byte_never_panics() {
                 let _ = there_and_back(kind, &bytes);
             }
             bytes[at] = was;
+        }
+    }
+}
+
+type Read = Box<dyn Fn(&[u8])>;
+
+/// What reads bytes of a stranger, besides the records: each with a valid example.
+fn readers() -> Vec<(&'static str, Vec<u8>, Read)> {
+    let root = RootKey::from_bytes([1; 32]);
+    let repo = RepoId::new([2; 16]);
+    let keys = Arc::new(Keys::new(&root, repo.as_bytes()));
+    let opener = Opener::new(Arc::clone(&keys), repo);
+    let sealer = Sealer::new(keys, repo, None, [3; 16], 4);
+    let secret = SlotSecret::KeyFile(Secret::new([5; 32]));
+    let cost = Argon2Cost::default();
+    let slot = KeySlot::seal(&secret, cost, &root, repo, [6; 32], 7, "label").unwrap();
+    let seal =
+        |kind, area: &[u8], record: &[u8]| sealer.seal(kind, area, record, &[8; 32]).unwrap();
+    let entry = seal(ObjectKind::Entry, &[], &entries()[0].encode());
+    let pack = seal(ObjectKind::DataPack, &[9; 15], &directory().encode());
+    let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
+    let whole = opener.clone();
+    let open = move |bytes: &[u8]| drop(whole.open(ObjectKind::Entry, bytes));
+    let read = move |bytes: &[u8]| {
+        let _ = read_directory(&opener, bytes.len() as u64, bytes);
+        if let Ok(reader) = PackReader::open(&opener, bytes.to_vec()) {
+            (0..4).for_each(|block| drop(reader.block(block).map(<[u8]>::len)));
+        }
+    };
+    let try_slot =
+        move |bytes: &[u8]| drop(KeySlot::parse(bytes).and_then(|slot| slot.open(&secret)));
+    vec![
+        (
+            "header",
+            entry[..4096].to_vec(),
+            Box::new(|bytes: &[u8]| drop(BoxHeader::decode(bytes))),
+        ),
+        ("box", entry, Box::new(open)),
+        ("pack", pack, Box::new(read)),
+        ("key slot", slot.as_bytes().to_vec(), Box::new(try_slot)),
+        (
+            "key slot's object",
+            slot.to_object(),
+            Box::new(|bytes| drop(KeySlot::from_object(bytes))),
+        ),
+        (
+            "words",
+            to_words(&Secret::new([10; 16])).join(" ").into_bytes(),
+            Box::new(move |bytes| drop(from_words(&text(bytes)))),
+        ),
+        (
+            "key file",
+            write_key_file(&Secret::new([11; 32])).into_bytes(),
+            Box::new(move |bytes| drop(read_key_file(&text(bytes)))),
+        ),
+    ]
+}
+
+/// Some bytes changed, cut out, doubled or put in; in half of the cases the header's checksum is mended after that.
+fn mutated(good: &[u8], random: &mut dyn FnMut(usize) -> usize) -> Vec<u8> {
+    let mut bytes = good.to_vec();
+    for _ in 0..=random(4) {
+        let at = random(bytes.len().max(1)).min(bytes.len());
+        let len = random(16).min(bytes.len() - at);
+        match random(6) {
+            0 => bytes.truncate(at),
+            1 => drop(bytes.drain(at..at + len)),
+            2 => {
+                let part = bytes[at..at + len].to_vec();
+                bytes.splice(at..at, part);
+            }
+            3 => drop(bytes.splice(at..at, (0..len).map(|_| 0xff))),
+            _ => {
+                if let Some(byte) = bytes.get_mut(at) {
+                    *byte = u8::try_from(random(256)).unwrap();
+                }
+            }
+        }
+    }
+    if let (0, Some(header)) = (random(2), bytes.first_chunk_mut()) {
+        set_checksum(header);
+    }
+    bytes
+}
+
+/// Says which seed it was when a decoder panics.
+struct Told(String);
+
+impl Drop for Told {
+    #[expect(
+        clippy::print_stderr,
+        reason = "the seed is what a failure is found again by"
+    )]
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("{}", self.0);
+        }
+    }
+}
+
+#[test]
+fn mutations_get_an_answer() {
+    let records = samples().into_iter().map(|(kind, bytes)| {
+        let read: Read = Box::new(move |bytes| drop(there_and_back(kind, bytes)));
+        (kind, bytes, read)
+    });
+    for (what, good, read) in records.chain(readers()) {
+        let mut told = Told(String::new());
+        for seed in 0..2000 {
+            told.0 = format!("{what}, seed {seed}");
+            let host = FixedHost::new(seed);
+            let mut random = |below: usize| {
+                let mut word = [0; 8];
+                host.random(&mut word);
+                usize::try_from(u64::from_le_bytes(word) % below as u64).unwrap()
+            };
+            read(&mutated(&good, &mut random));
         }
     }
 }
