@@ -151,16 +151,19 @@ fn a_full_disk_ends_a_backup_and_what_was_sent_is_used_again() {
     world.restore_whole(root);
 }
 
+/// Enough for an empty repository and little more.
+const ROOM: u64 = 256 * KIB;
+
 /// The disk grows by four pages at a time, so it is full at one write after the other.
 #[test]
 fn a_disk_that_is_full_at_any_write_leaves_nothing_half_written() {
-    let Some(disk) = Disk::new(96 * KIB) else {
+    let Some(disk) = Disk::new(ROOM) else {
         return;
     };
     let world = World::over(disk.store());
-    world.write("noise", &noise(1, 150_000));
+    world.write("noise", &noise(1, 300_000));
     world.write("text", &b"words, and more words; ".repeat(1000));
-    let mut room = 96 * KIB;
+    let mut room = ROOM;
     let mut full = 0;
     let report = loop {
         match world.try_backup(Level::Fast, false, &Collected::default()) {

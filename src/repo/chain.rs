@@ -39,6 +39,22 @@ impl Chains {
         Ok(chains)
     }
 
+    /// As [`Chains::read`], for whoever will write: what a commit slot of a newer version decides is unknown, so nothing
+    /// is written beside it.
+    ///
+    /// # Errors
+    /// `TooNew`, and those of the store.
+    pub fn read_to_write(repo: &Repo, monitor: &dyn Monitor) -> Result<Self> {
+        let chains = Self::read(repo, monitor)?;
+        if chains.newer_slots == 0 {
+            return Ok(chains);
+        }
+        let count = chains.newer_slots;
+        let what = format!("{count} commit slots are newer than this program");
+        Err(Error::new(Kind::TooNew, what)
+            .hint("upgrade heirloom; reading and restoring still work, nothing is damaged"))
+    }
+
     /// Looks again and reads what is new. What has gone since is forgotten.
     ///
     /// # Errors
@@ -239,23 +255,6 @@ impl Chains {
             }
         }
         heads.into_values().collect()
-    }
-
-    /// Refuses to go on where a commit slot is of a newer version: what it decides is unknown, so nothing is written
-    /// beside it.
-    ///
-    /// # Errors
-    /// `TooNew`.
-    pub fn require_known(&self) -> Result<()> {
-        if self.newer_slots == 0 {
-            return Ok(());
-        }
-        let what = format!(
-            "{} commit slots are newer than this program",
-            self.newer_slots
-        );
-        Err(Error::new(Kind::TooNew, what)
-            .hint("upgrade heirloom; reading and restoring still work, nothing is damaged"))
     }
 
     /// Entries and slots that could not be read.

@@ -331,10 +331,7 @@ impl Target {
         let failed = Error::io(format!("{what} {}", self.shown(path)), error.into());
         match error {
             Errno::LOOP | Errno::XDEV | Errno::NOTDIR => failed.with_kind(Kind::Refused),
-            Errno::NOSPC | Errno::DQUOT => failed.hint(
-                "make room there and run the same command again: what is complete is not written twice",
-            ),
-            _ => failed,
+            _ => explained(failed),
         }
     }
 
@@ -349,5 +346,15 @@ impl Target {
         text.chars()
             .map(|char| if char.is_control() { '\u{fffd}' } else { char })
             .collect()
+    }
+}
+
+/// With what to do about a full disk.
+pub(crate) fn explained(error: Error) -> Error {
+    match error.kind() {
+        Kind::Full => error.hint(
+            "make room there and run the same command again: what is complete is not written twice",
+        ),
+        _ => error,
     }
 }

@@ -10,7 +10,7 @@
 
 use crate::error::{Error, Result};
 use crate::target::metadata::{Metadata, Subject};
-use crate::target::{Existing, FoundKind, Target};
+use crate::target::{Existing, FoundKind, Target, explained};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::Errno;
 use std::fs::File;
@@ -303,7 +303,10 @@ impl TargetFile {
     }
 
     fn io(&self, what: &str, error: std::io::Error) -> Error {
-        Error::io(format!("{what} {}", self.target.shown(&self.path)), error)
+        explained(Error::io(
+            format!("{what} {}", self.target.shown(&self.path)),
+            error,
+        ))
     }
 }
 

@@ -167,8 +167,7 @@ struct Parent {
 
 impl Attempt<'_> {
     fn run(&self, force: bool) -> Result<Option<Report>> {
-        let mut chains = Chains::read(self.repo, self.monitor)?;
-        chains.require_known()?;
+        let mut chains = Chains::read_to_write(self.repo, self.monitor)?;
         let parent = self.parent(&chains);
         let mut session = Session::begin(self.repo, self.host, self.writer, "backup")?;
         let done = self.within(&mut session, &mut chains, parent, force);
