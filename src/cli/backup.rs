@@ -11,6 +11,7 @@ use crate::error::{Error, Kind, Result};
 use crate::ops::backup::{self, Options, Report};
 use crate::ops::verify::Level as Depth;
 use crate::repo::Repo;
+use crate::repo::packer::Settings;
 use crate::source::exclude::{self, Rules, Wishes};
 use crate::store::folder::FolderStore;
 use crate::ui::json::{Counts, Event, SnapshotEvent};
@@ -129,7 +130,7 @@ pub fn run(args: &BackupArgs, context: &Context) -> Result<Done> {
         tags: args.tag.clone(),
         force: args.force,
         skip_if_unchanged: args.skip_if_unchanged,
-        settings: backup::settings(level, !args.no_recheck, context.cores(), context.memory()),
+        settings: Settings::within(level, !args.no_recheck, context.cores(), context.memory()),
         user: context.user(),
         zone: context.zone_minutes(context.host().now().seconds),
     };

@@ -11,7 +11,6 @@ pub mod sink;
 mod teller;
 pub mod trees;
 
-use crate::compress::Level;
 use crate::crypto::derive::Keys;
 use crate::crypto::hash;
 use crate::device::state::{self, StateReader, StateWriter};
@@ -95,18 +94,6 @@ pub struct Report {
     pub bytes_added: u64,
     /// Bytes of new packs.
     pub bytes_stored: u64,
-}
-
-/// The threads and settings that suit this machine and a memory budget.
-pub fn settings(level: Level, recheck: bool, cores: usize, memory: u64) -> Settings {
-    // What a backup takes with one worker, and each further one, in MiB; see benches/README.md.
-    let room = (memory >> 20).saturating_sub(136) / 10;
-    let workers = usize::try_from(room).unwrap_or(1).min(cores).max(1);
-    Settings {
-        level,
-        workers,
-        recheck,
-    }
 }
 
 /// Backs up one source.

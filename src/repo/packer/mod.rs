@@ -37,6 +37,20 @@ pub struct Settings {
     pub recheck: bool,
 }
 
+impl Settings {
+    /// What suits this many cores and a budget of memory in bytes.
+    pub fn within(level: Level, recheck: bool, cores: usize, memory: u64) -> Self {
+        // What a backup takes with one worker, and each further one, in MiB; see benches/README.md.
+        let room = (memory >> 20).saturating_sub(136) / 10;
+        let workers = usize::try_from(room).unwrap_or(1).min(cores).max(1);
+        Self {
+            level,
+            workers,
+            recheck,
+        }
+    }
+}
+
 /// What has been stored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stored {

@@ -388,7 +388,7 @@ fn failed(what: String, error: io::Error, root: &Path) -> Error {
             "this user may not do that: `ls -ld {root}` shows who may"
         )),
         Some(Errno::NOSPC | Errno::DQUOT) => {
-            error.hint("make room there: `heirloom forget` and then `heirloom prune`")
+            error.hint("make room there and run the same command again: what is complete is not sent twice")
         }
         Some(
             Errno::NODEV | Errno::NXIO | Errno::STALE | Errno::NOTCONN | Errno::HOSTDOWN | Errno::TIMEDOUT,
