@@ -50,7 +50,7 @@ pub const PACK_BLOBS_WRITTEN: usize = 1 << 17;
 /// Rows in one index run.
 pub const INDEX_ROWS_MAX: usize = 1 << 20;
 /// Rows after which this writer begins another run.
-pub const INDEX_ROWS_WRITTEN: usize = 1 << 17;
+pub const INDEX_ROWS_WRITTEN: usize = 1 << 16;
 
 /// MessagePack nesting.
 pub const RECORD_DEPTH_MAX: usize = 16;

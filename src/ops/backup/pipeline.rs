@@ -29,7 +29,7 @@ pub const BATCH_FILES: usize = 256;
 const WINDOW_BYTES: usize = 5 * MIB;
 /// Bytes that all batches of small files may hold, and all windows of large ones. Apart, because their buffers are of
 /// two sizes and stay in their pools.
-const BATCH_CREDITS: usize = 6 * MIB;
+const BATCH_CREDITS: usize = 5 * MIB;
 const WINDOW_CREDITS: usize = 2 * WINDOW_BYTES;
 
 /// A piece of a file between two cuts.
