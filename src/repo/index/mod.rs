@@ -52,9 +52,27 @@ impl Index {
     /// Opens the local tables and brings them up to what the mirror has. `publish` hears every run that was made from
     /// directories because the mirror has none: a writer puts it there.
     ///
+    /// It works on a thread that ends with it, so that what reading runs leaves in the allocator's hands serves the next
+    /// thread instead of staying with the caller for good.
+    ///
     /// # Errors
     /// Those of the store and of the cache folder. Damaged runs and directories are problems, not errors.
     pub fn open(
+        repo: &Repo,
+        presence: &Presence,
+        monitor: &dyn Monitor,
+        publish: &mut (dyn FnMut(&Run) -> Result<Vec<Id>> + Send),
+    ) -> Result<Self> {
+        std::thread::scope(|scope| {
+            let opening = scope.spawn(|| Self::open_here(repo, presence, monitor, publish));
+            opening.join().unwrap_or_else(|_| {
+                let what = "the thread that opens the index panicked: this is a bug";
+                Err(Error::new(Kind::Other, what))
+            })
+        })
+    }
+
+    fn open_here(
         repo: &Repo,
         presence: &Presence,
         monitor: &dyn Monitor,
