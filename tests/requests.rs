@@ -14,7 +14,29 @@ use heirloom::store::calls::{Call, Called, Counted};
 use heirloom::store::memory::MemoryStore;
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::LazyLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// How many worlds these tests make, at the most.
+const WORLDS: usize = 16;
+
+/// A folder above which nothing changes. A snapshot holds the folders above its source, so in the common temporary
+/// folder each other test that comes or goes would be a change, and cost a pack and an index run.
+fn quiet_folder() -> tempfile::TempDir {
+    static TAKEN: AtomicUsize = AtomicUsize::new(0);
+    static PLACES: LazyLock<PathBuf> = LazyLock::new(|| {
+        let places = Path::new(env!("CARGO_TARGET_TMPDIR")).join("requests");
+        for number in 0..WORLDS {
+            std::fs::create_dir_all(places.join(number.to_string())).unwrap();
+        }
+        places
+    });
+    let number = TAKEN.fetch_add(1, Ordering::Relaxed);
+    assert!(number < WORLDS, "more worlds than places");
+    tempfile::tempdir_in(PLACES.join(number.to_string())).unwrap()
+}
 
 struct World {
     home: tempfile::TempDir,
@@ -26,7 +48,7 @@ struct World {
 impl World {
     /// Three files in two folders and a repository.
     fn new() -> Self {
-        let home = tempfile::tempdir().unwrap();
+        let home = quiet_folder();
         let path = home.path().canonicalize().unwrap();
         let counted = Arc::new(Counted::new(MemoryStore::new("memory")));
         let host = TestHost::new(1, "host");
@@ -120,7 +142,7 @@ fn listings(calls: &[Called]) -> usize {
 
 #[test]
 fn init() {
-    let home = tempfile::tempdir().unwrap();
+    let home = quiet_folder();
     let counted = Arc::new(Counted::new(MemoryStore::new("memory")));
     let client = Client::new(home.path(), 0, counted.clone(), TestHost::new(1, "host"));
     client.init().unwrap();
