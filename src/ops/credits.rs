@@ -2,7 +2,7 @@
 
 use std::sync::{Condvar, Mutex, PoisonError};
 
-/// A semaphore counted in bytes. One asker at a time gets what it asks for, in the order of asking.
+/// A semaphore counted in bytes. Who waits with others is served in no order: where order matters, one thread asks.
 pub struct Credits {
     free: Mutex<usize>,
     returned: Condvar,

@@ -36,7 +36,7 @@ use crate::source::exclude::Rules;
 use crate::source::files::Files;
 use crate::source::metadata::Names;
 use crossbeam_channel::bounded;
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -287,12 +287,7 @@ impl Attempt<'_> {
             index,
             options.settings,
         );
-        let sink = Sink {
-            index: Arc::clone(index),
-            fresh: HashSet::default(),
-            packer,
-            keys: Arc::clone(&keys),
-        };
+        let sink = Sink::new(Arc::clone(index), packer, Arc::clone(&keys));
         let state = StateWriter::create(&options.state)?;
         let mut source = Files::new(
             options.paths.clone(),

@@ -38,7 +38,9 @@ pub struct Sink {
     /// What exists.
     pub index: Arc<Index>,
     /// What this run has added.
-    pub fresh: HashSet<[u8; 16], BuildHasherDefault<Taken>>,
+    fresh: HashSet<[u8; 16], BuildHasherDefault<Taken>>,
+    /// How many of those there may be before they are looked through.
+    fresh_max: usize,
     /// Where new blobs go.
     pub packer: Packer,
     /// For ids.
@@ -46,12 +48,24 @@ pub struct Sink {
 }
 
 impl Sink {
+    /// Nothing added yet.
+    pub fn new(index: Arc<Index>, packer: Packer, keys: Arc<Keys>) -> Self {
+        let (fresh, fresh_max) = (HashSet::default(), FRESH_MAX);
+        Self {
+            index,
+            fresh,
+            fresh_max,
+            packer,
+            keys,
+        }
+    }
+
     fn is_new(&mut self, kind: BlobKind, id: &Id) -> Result<bool> {
         let prefix = id.prefix();
         if self.fresh.contains(&prefix) || self.index.holds(&prefix, kind)? {
             return Ok(false);
         }
-        if self.fresh.len() >= FRESH_MAX {
+        if self.fresh.len() >= self.fresh_max {
             let index = &self.index;
             let known = |prefix: &[u8; 16]| {
                 [BlobKind::Chunk, BlobKind::Tree, BlobKind::List]
@@ -59,6 +73,8 @@ impl Sink {
                     .any(|kind| index.holds(prefix, kind).unwrap_or(false))
             };
             self.fresh.retain(|prefix| !known(prefix));
+            // Those whose packs are still on their way stay: looking again at each new one would take a day.
+            self.fresh_max = FRESH_MAX.max(self.fresh.len() + FRESH_MAX / 4);
         }
         self.fresh.insert(prefix);
         Ok(true)
