@@ -111,6 +111,7 @@ never\t'Nowhere'"
 complete -c heirloom -n "__fish_heirloom_using_subcommand backup" -l cache-dir -d 'Where to keep what can be made again' -r -F
 complete -c heirloom -n "__fish_heirloom_using_subcommand backup" -l memory -d 'Memory to keep within, at least 147MiB' -r
 complete -c heirloom -n "__fish_heirloom_using_subcommand backup" -l wait -d 'Wait so long for another heirloom of this device, as in 90s, 15m or 2h' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand backup" -s n -l dry-run -d 'Read and count what would be saved, and save nothing'
 complete -c heirloom -n "__fish_heirloom_using_subcommand backup" -l init -d 'Make the repository first if there is none'
 complete -c heirloom -n "__fish_heirloom_using_subcommand backup" -l no-kit -d 'Make no recovery words and no kit'
 complete -c heirloom -n "__fish_heirloom_using_subcommand backup" -l verify -d 'Read everything back afterwards, as `heirloom verify` does'
@@ -153,6 +154,7 @@ never\t'Nowhere'"
 complete -c heirloom -n "__fish_heirloom_using_subcommand create" -l cache-dir -d 'Where to keep what can be made again' -r -F
 complete -c heirloom -n "__fish_heirloom_using_subcommand create" -l memory -d 'Memory to keep within, at least 147MiB' -r
 complete -c heirloom -n "__fish_heirloom_using_subcommand create" -l wait -d 'Wait so long for another heirloom of this device, as in 90s, 15m or 2h' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand create" -s n -l dry-run -d 'Read and count what would be saved, and save nothing'
 complete -c heirloom -n "__fish_heirloom_using_subcommand create" -l init -d 'Make the repository first if there is none'
 complete -c heirloom -n "__fish_heirloom_using_subcommand create" -l no-kit -d 'Make no recovery words and no kit'
 complete -c heirloom -n "__fish_heirloom_using_subcommand create" -l verify -d 'Read everything back afterwards, as `heirloom verify` does'

@@ -108,6 +108,11 @@ impl Error {
         self.kind
     }
 
+    /// Whether this object alone is at fault, missing, damaged or newer, and not whoever should have given it.
+    pub fn is_about_the_object(&self) -> bool {
+        matches!(self.kind, Kind::Damaged | Kind::NotFound | Kind::TooNew)
+    }
+
     /// The act and the thing.
     pub fn what(&self) -> &str {
         &self.what

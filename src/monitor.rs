@@ -34,8 +34,8 @@ pub enum FileAction {
 
 /// Hears what the library does, and may ask it to stop. Called from many threads.
 pub trait Monitor: Send + Sync {
-    /// A new stretch of work begins; `total` in bytes or objects where known.
-    fn phase(&self, name: &'static str, total: Option<u64>);
+    /// A new stretch of work begins; `total` of what will be counted, where known.
+    fn phase(&self, name: &'static str, total: Option<(Counter, u64)>);
     /// `n` more of `what`.
     fn count(&self, what: Counter, n: u64);
     /// Something is wrong that does not stop the work.
@@ -79,7 +79,7 @@ impl Collected {
 }
 
 impl Monitor for Collected {
-    fn phase(&self, _name: &'static str, _total: Option<u64>) {}
+    fn phase(&self, _name: &'static str, _total: Option<(Counter, u64)>) {}
 
     fn count(&self, what: Counter, n: u64) {
         if what == Counter::Bytes {

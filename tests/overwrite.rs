@@ -186,7 +186,7 @@ struct StopAfter {
 }
 
 impl Monitor for StopAfter {
-    fn phase(&self, _name: &'static str, _total: Option<u64>) {}
+    fn phase(&self, _name: &'static str, _total: Option<(Counter, u64)>) {}
 
     fn count(&self, what: Counter, n: u64) {
         if what == Counter::Bytes {

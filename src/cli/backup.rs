@@ -42,6 +42,9 @@ pub enum Compression {
 /// finished pack: run the same command again.
 #[derive(Args, Debug)]
 pub struct BackupArgs {
+    /// Read and count what would be saved, and save nothing
+    #[arg(short = 'n', long, conflicts_with_all = ["init", "verify"])]
+    dry_run: bool,
     /// Files and folders to save
     #[arg(value_name = "PATH", required = true)]
     paths: Vec<PathBuf>,
@@ -130,14 +133,19 @@ pub fn run(args: &BackupArgs, context: &Context) -> Result<Done> {
         tags: args.tag.clone(),
         force: args.force,
         skip_if_unchanged: args.skip_if_unchanged,
+        dry_run: args.dry_run,
         settings: Settings::within(level, !args.no_recheck, context.cores(), context.memory()),
         user: context.user(),
         zone: context.zone_minutes(context.host().now().seconds),
     };
-    let report = backup::run(&repo, context.host(), held.writer, &options, &**ui)?;
+    let report = backup::run(&repo, context.host(), &held.author, &options, &**ui)?;
     ui.end_progress();
     drop(held);
     let mut done = Done::well();
+    if args.dry_run {
+        rehearsed(context, &options, &report, began, &mut done);
+        return Ok(done);
+    }
     tell(context, &options, &report);
     if args.verify {
         let view = View::of(context, Arc::clone(&repo))?;
@@ -251,11 +259,11 @@ fn rules(args: &BackupArgs, own: &[PathBuf]) -> Result<(Rules, Vec<String>)> {
 fn tell(context: &Context, options: &Options, report: &Report) {
     let (ui, counts) = (context.ui(), &report.counts);
     ui.line(&format!(
-        "{}  {}  {}    {} new or changed    {} added, {} stored",
+        "{}  {}  {}    {}    {} added, {} stored",
         escape(options.source.as_bytes()),
         counted(counts.files, "file", "files"),
         size_to_text(counts.bytes),
-        count_to_text(report.changed),
+        changes(report),
         size_to_text(report.bytes_added),
         size_to_text(report.bytes_stored),
     ));
@@ -287,6 +295,55 @@ fn tell(context: &Context, options: &Options, report: &Report) {
     }));
 }
 
+/// `+61 new, 3 changed`.
+fn changes(report: &Report) -> String {
+    match report.reread {
+        true => format!("{} read again", count_to_text(report.changed)),
+        false => format!(
+            "+{} new, {} changed",
+            count_to_text(report.new),
+            count_to_text(report.changed)
+        ),
+    }
+}
+
+/// What `--dry-run` tells: everything but what only the compressor knows.
+fn rehearsed(
+    context: &Context,
+    options: &Options,
+    report: &Report,
+    began: std::time::Duration,
+    done: &mut Done,
+) {
+    let (ui, counts) = (context.ui(), &report.counts);
+    ui.line(&format!(
+        "{}  {}  {}    {}    {} would be added, before compression",
+        escape(options.source.as_bytes()),
+        counted(counts.files, "file", "files"),
+        size_to_text(counts.bytes),
+        changes(report),
+        size_to_text(report.bytes_added),
+    ));
+    ui.event(&Event::Plan {
+        action: "backup",
+        what: options.source.clone(),
+        bytes: report.bytes_added,
+    });
+    let seconds = (context.host().elapsed() - began).as_secs_f64();
+    let mut text = format!("nothing was saved, in {}", duration_to_text(seconds));
+    note_skipped(report, &mut text, done);
+    ui.line(&text);
+}
+
+fn note_skipped(report: &Report, text: &mut String, done: &mut Done) {
+    let skipped = report.counts.skipped;
+    if skipped > 0 {
+        let clause = format!("{} skipped", counted(skipped, "entry", "entries"));
+        text.push_str(&format!("; {clause}"));
+        done.add(Outcome::Skipped, clause);
+    }
+}
+
 fn counts_of(report: &Report) -> Counts {
     let counts = &report.counts;
     Counts {
@@ -307,12 +364,7 @@ fn finish(
 ) {
     let seconds = (context.host().elapsed() - began).as_secs_f64();
     let mut text = format!("saved in {}", duration_to_text(seconds));
-    let skipped = report.counts.skipped;
-    if skipped > 0 {
-        let clause = format!("{} skipped", counted(skipped, "entry", "entries"));
-        text.push_str(&format!("; {clause}"));
-        done.add(Outcome::Skipped, clause);
-    }
+    note_skipped(report, &mut text, done);
     if report.torn > 0 {
         text.push_str(&format!(
             "; {} changed while being read",
@@ -328,6 +380,7 @@ fn finish(
         source: &options.source,
         snapshot: report.snapshot.map(|id| id.to_hex()),
         counts: counts_of(report),
+        new: report.new,
         changed: report.changed,
         unchanged: report.unchanged,
         bytes_read: report.bytes_read,

@@ -72,7 +72,7 @@ pub fn repository(
     };
     let (slot, key_file) = first_slot(context, alone)?;
     let made_key_file = key_file.map(MadeFile);
-    let sheet = sheet.map(Reserved::new).transpose()?;
+    let mut sheet = sheet.map(Reserved::new).transpose()?;
     let entropy = Secret::<16>::filled(|bytes| context.host().random(bytes));
     let mut slots = vec![slot];
     if sheet.is_some() {
@@ -84,18 +84,19 @@ pub fn repository(
     }
     let store = Arc::new(FolderStore::create(location, &open::tag(context))?);
     let objects: Arc<dyn Store> = Arc::<FolderStore>::clone(&store);
-    let repo = Repo::init(objects, &slots, &context.cache_dir()?, &**context.host())?;
+    let mut kit = None;
+    let mut write = |repo: &Repo| {
+        if let Some(reserved) = sheet.take() {
+            kit = Some(write_kit(context, reserved, repo, location, &entropy)?);
+        }
+        Ok(())
+    };
+    let (cache, host) = (context.cache_dir()?, &**context.host());
+    let repo = Repo::init(objects, &slots, &cache, host, &mut write)?;
     // From here on the key file opens something.
     let key_file = made_key_file.map(MadeFile::keep);
-    let repo = Arc::new(repo);
-    let kit = match sheet {
-        Some(reserved) => Some(write_kit(context, reserved, &repo, location, &entropy).map_err(|error| {
-            error.hint("the repository exists and opens with your secret, but nobody knows its recovery words: remove it and make it again")
-        })?),
-        None => None,
-    };
     let created = Created {
-        repo,
+        repo: Arc::new(repo),
         store,
         kit,
         key_file,

@@ -7,10 +7,13 @@ use crate::cli::secret::{self, Source};
 use crate::cli::terminal;
 use crate::crypto::passphrase::Argon2Cost;
 use crate::error::{Error, Kind, Result};
+use crate::format::chain::What;
 use crate::format::key_slot::{KeySlot, SlotKind, SlotSecret};
 use crate::id::Id;
+use crate::ops::record;
 use crate::repo::Repo;
 use crate::repo::keyring::{self, NewSlot};
+use crate::store::folder::FolderStore;
 use crate::ui::escape_text;
 use crate::ui::json::Event;
 use crate::ui::prompt;
@@ -18,6 +21,7 @@ use crate::ui::table::{Side, Table};
 use crate::units::moment_to_rfc3339;
 use clap::{Args, Subcommand};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// List, add, remove and change what opens the repository
 #[derive(Args, Debug)]
@@ -89,12 +93,12 @@ pub fn run(args: &KeyArgs, context: &Context) -> Result<Done> {
         return Err(Error::new(Kind::Usage, what)
             .hint("to make a new key file: heirloom key add --new-key-file FILE"));
     }
-    let (repo, source, _) = open::repository(context)?;
+    let (repo, source, store) = open::repository(context)?;
     match &args.act {
         Act::List => list(context, &repo),
         Act::Add(args) => add(args, context, &repo)?,
-        Act::Remove(args) => remove(args, context, &repo)?,
-        Act::Passwd(args) => passwd(args, context, &repo, &source)?,
+        Act::Remove(args) => remove(args, context, &repo, &store)?,
+        Act::Passwd(args) => passwd(args, context, &repo, &source, &store)?,
     }
     Ok(Done::well())
 }
@@ -185,7 +189,21 @@ fn add(args: &AddArgs, context: &Context, repo: &Repo) -> Result<()> {
     Ok(())
 }
 
-fn remove(args: &RemoveArgs, context: &Context, repo: &Repo) -> Result<()> {
+/// Records in this device's chain that a slot is taken away, so that every mirror learns of it, and takes it away here.
+fn take_away(context: &Context, repo: &Arc<Repo>, store: &FolderStore, slot: Id) -> Result<()> {
+    let held = open::hold(context, repo, store)?;
+    let what = (open::stamp(context), What::SlotRemoved(slot));
+    let monitor = &**context.ui();
+    record::run(repo, context.host(), &held.author, what, monitor)?;
+    keyring::delete_slot(&**repo.store(), &slot)
+}
+
+fn remove(
+    args: &RemoveArgs,
+    context: &Context,
+    repo: &Arc<Repo>,
+    store: &FolderStore,
+) -> Result<()> {
     let mut fitting = repo
         .ring()
         .named()
@@ -211,7 +229,7 @@ fn remove(args: &RemoveArgs, context: &Context, repo: &Repo) -> Result<()> {
         )
         .hint("add another one first: heirloom key add"));
     }
-    keyring::delete_slot(&**repo.store(), id)?;
+    take_away(context, repo, store, *id)?;
     let ui = context.ui();
     ui.line(&format!("{}  {}  removed", id.short(), slot.kind().noun()));
     tell(context, repo, id, slot);
@@ -222,7 +240,13 @@ fn remove(args: &RemoveArgs, context: &Context, repo: &Repo) -> Result<()> {
     Ok(())
 }
 
-fn passwd(args: &PasswdArgs, context: &Context, repo: &Repo, source: &Source) -> Result<()> {
+fn passwd(
+    args: &PasswdArgs,
+    context: &Context,
+    repo: &Arc<Repo>,
+    source: &Source,
+    store: &FolderStore,
+) -> Result<()> {
     let passphrases: Vec<_> = repo
         .ring()
         .named()
@@ -242,7 +266,7 @@ fn passwd(args: &PasswdArgs, context: &Context, repo: &Repo, source: &Source) ->
     let secret = new_passphrase(args.new_passphrase_file.as_ref())?;
     let id = put(context, repo, secret, &old.1)?;
     if id != old.0 {
-        keyring::delete_slot(&**repo.store(), &old.0)?;
+        take_away(context, repo, store, old.0)?;
     }
     context.ui().line(&format!(
         "{}  passphrase  {}  in place of {}",

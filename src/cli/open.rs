@@ -5,11 +5,13 @@
 use crate::cli::context::Context;
 use crate::cli::secret::{self, Source};
 use crate::crypto::hash;
+use crate::device::memory::Memory;
 use crate::device::{Device, DeviceLock};
 use crate::error::{Error, Kind, Result};
 use crate::id::to_hex;
 use crate::name::{Folder, Name};
 use crate::ops::verify;
+use crate::repo::author::{Author, Stamp};
 use crate::repo::chain::Chains;
 use crate::repo::index::Index;
 use crate::repo::keyring::Unlock;
@@ -227,10 +229,21 @@ impl View {
 /// This device in that repository, locked for one session.
 pub struct Held {
     /// The device.
-    pub device: Device,
-    /// What identifies it while it writes.
-    pub writer: Writer,
+    pub device: Arc<Device>,
+    /// The same while it writes.
+    pub author: Author,
     _lock: DeviceLock,
+}
+
+/// Now, here, and by this user.
+pub fn stamp(context: &Context) -> Stamp {
+    let time = context.host().now();
+    Stamp {
+        time,
+        zone: context.zone_minutes(time.seconds),
+        host: context.host().name(),
+        user: context.user(),
+    }
 }
 
 /// Takes the device's lock, waiting as long as the user wishes, and clears what interrupted runs left behind.
@@ -241,6 +254,7 @@ pub fn hold(context: &Context, repo: &Repo, store: &FolderStore) -> Result<Held>
     let host = &**context.host();
     let (state, cache) = (context.state_dir()?, context.cache_dir()?);
     let device = Device::open(&state, &cache, repo.id().as_bytes(), &machine(), host)?;
+    let device = Arc::new(device);
     let until = host.elapsed() + context.wait();
     let lock = loop {
         match device.lock() {
@@ -267,9 +281,14 @@ pub fn hold(context: &Context, repo: &Repo, store: &FolderStore) -> Result<Held>
         device: *device.id(),
         started_ns,
     };
+    let keys = Arc::clone(repo.keys());
+    let check = move |bytes: &[u8]| *hash::keyed(keys.cache(), bytes).as_bytes();
+    let memory = device.memory(&check)?;
+    let keeper = Arc::clone(&device);
+    let keep = Box::new(move |memory: &Memory| keeper.remember(memory, &check));
     Ok(Held {
         device,
-        writer,
+        author: Author::new(writer, memory, keep),
         _lock: lock,
     })
 }

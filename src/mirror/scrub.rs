@@ -71,7 +71,7 @@ pub fn run(store: &dyn Store, workers: usize, monitor: &dyn Monitor) -> Result<S
     let (all, strangers) = list_all(store)?;
     monitor.phase(
         "reading every object",
-        Some(all.iter().map(|listed| listed.len).sum()),
+        Some((Counter::Bytes, all.iter().map(|listed| listed.len).sum())),
     );
     let found = Mutex::new(Scrubbed {
         strangers,

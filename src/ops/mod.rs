@@ -4,5 +4,6 @@ pub mod credits;
 
 pub mod backup;
 pub mod cat;
+pub mod record;
 pub mod restore;
 pub mod verify;

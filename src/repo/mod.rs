@@ -3,6 +3,7 @@
 //! Opening needs the least there can be: one readable key slot or, with the recovery words, one readable pack. A
 //! marker or slot that is damaged is reported and passed by; only writing insists on a whole marker.
 
+pub mod author;
 pub mod blocks;
 pub mod chain;
 pub mod index;
@@ -59,15 +60,16 @@ pub struct Repo {
 impl Repo {
     /// Makes a repository in an empty place: rescue files, key slots, and the marker last, so that a place without a
     /// marker is never half a repository that looks whole. Key slots of an init that was interrupted open nothing, and
-    /// go.
+    /// go. `ready` is called when the marker alone is missing: what must not be lost with a crash is written there.
     ///
     /// # Errors
-    /// `Refused` where anything of a repository is found.
+    /// `Refused` where anything of a repository is found; those of `ready`.
     pub fn init(
         store: Arc<dyn Store>,
         slots: &[keyring::NewSlot],
         cache: &Path,
         host: &dyn Host,
+        ready: &mut dyn FnMut(&Self) -> Result<()>,
     ) -> Result<Self> {
         for name in left_by_init(&*store)? {
             store.delete(&name)?;
@@ -110,6 +112,7 @@ impl Repo {
             started_ns: 0,
         });
         let marker = seal(&sealer, ObjectKind::Mirror, &mirror.encode(), host)?;
+        ready(&repo)?;
         repo.store.put(&Name::marker(), &Payload::new(marker))?;
         Ok(repo)
     }
@@ -307,11 +310,7 @@ impl Repo {
         let bytes = sealer.seal(kind, area, record, &random)?;
         let id = hash::object_id(&bytes);
         let name = Name::hashed(kind.folder(), &id.to_hex());
-        let payload = Payload::new(bytes);
-        self.store.put(&name, &payload)?;
-        if kind == ObjectKind::Entry {
-            self.copies().put(&name, &payload);
-        }
+        self.store.put(&name, &Payload::new(bytes))?;
         Ok(id)
     }
 }

@@ -3,6 +3,7 @@
 //! A session announces itself before it looks at what exists, and is decided by one small object that it or the
 //! collector can create, not both. What is deleted while it runs is only what it has seen marked.
 
+use crate::crypto::hash;
 use crate::error::{Error, Kind, Result};
 use crate::format::ObjectKind;
 use crate::format::boxes::Sealer;
@@ -245,22 +246,36 @@ impl Session {
         &self.sealer
     }
 
-    /// P7 and P8: puts the entry and decides the session. Everything it leans on is durable before.
+    /// Seals an entry; nothing is put yet.
+    ///
+    /// # Errors
+    /// Where it would be larger than any reader accepts.
+    pub fn seal_entry(&self, entry: &Entry) -> Result<SealedEntry> {
+        let bytes = seal(
+            &self.sealer,
+            ObjectKind::Entry,
+            &entry.encode(),
+            &*self.host,
+        )?;
+        Ok(SealedEntry::of(bytes))
+    }
+
+    /// P7 and P8: puts the entries, oldest first, and decides the session. Everything they lean on is durable before.
     ///
     /// An ABORT found there means that a collector gave up waiting for us: [`Outcome::Aborted`], after which nothing
     /// of this session is visible and the caller begins again; its packs are simply found.
     ///
     /// # Errors
     /// Those of the store.
-    pub fn commit(&mut self, entry: &Entry) -> Result<Outcome> {
-        let id = self.repo.put_hashed(
-            &self.sealer,
-            ObjectKind::Entry,
-            &[],
-            &entry.encode(),
-            &*self.host,
-        )?;
-        let slot = CommitSlot::Commit(vec![id]);
+    pub fn commit(&mut self, entries: &[SealedEntry]) -> Result<Outcome> {
+        for entry in entries {
+            let name = Name::hashed(Folder::Entries, &entry.id.to_hex());
+            self.repo.store().put(&name, &entry.payload)?;
+            self.repo.copies().put(&name, &entry.payload);
+        }
+        let ids: Vec<_> = entries.iter().map(|entry| entry.id).collect();
+        let newest = *ids.last().expect("a session that commits has an entry");
+        let slot = CommitSlot::Commit(ids);
         let bytes = seal(
             &self.sealer,
             ObjectKind::Commit,
@@ -275,7 +290,7 @@ impl Session {
             Placed::Cannot => self.repo.store().put(&name, &payload)?,
         }
         self.repo.copies().put(&name, &payload);
-        Ok(Outcome::Committed(id))
+        Ok(Outcome::Committed(newest))
     }
 
     /// P9, also for a session that ends without a commit: its intents go, as far as the mirror lets them.
@@ -288,10 +303,32 @@ impl Session {
     }
 }
 
+/// An entry as it will lie on every mirror.
+#[derive(Clone)]
+pub struct SealedEntry {
+    id: Id,
+    payload: Payload,
+}
+
+impl SealedEntry {
+    /// Of the bytes of a sealed entry.
+    pub fn of(bytes: Vec<u8>) -> Self {
+        Self {
+            id: hash::object_id(&bytes),
+            payload: Payload::new(bytes),
+        }
+    }
+
+    /// The hash of its bytes.
+    pub fn id(&self) -> Id {
+        self.id
+    }
+}
+
 /// How a session was decided.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// The entry is visible.
+    /// The entries are visible; this is the newest.
     Committed(Id),
     /// Nothing of the session is visible; begin again.
     Aborted,

@@ -121,6 +121,7 @@ pub enum Event<'a> {
         source: &'a str,
         snapshot: Option<String>,
         counts: Counts,
+        new: u64,
         changed: u64,
         unchanged: u64,
         bytes_read: u64,

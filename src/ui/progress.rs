@@ -48,7 +48,7 @@ pub struct Meter {
 #[derive(Clone, Copy)]
 struct Phase {
     name: &'static str,
-    total: Option<u64>,
+    total: Option<(Counter, u64)>,
     began: Duration,
 }
 
@@ -56,21 +56,38 @@ struct Phase {
 struct Look {
     phase: Phase,
     bytes: u64,
-    /// Items where there are any, else objects.
-    done: u64,
+    items: u64,
+    objects: u64,
     elapsed: Duration,
 }
 
 impl Look {
     /// The share that is done, where it can be told.
     fn part(&self) -> Option<(u64, u64)> {
-        let total = self.phase.total.filter(|total| *total > 0)?;
-        let done = if self.bytes > 0 {
-            self.bytes
-        } else {
-            self.done
+        let (what, total) = self.phase.total.filter(|(_, total)| *total > 0)?;
+        let done = match what {
+            Counter::Bytes => self.bytes,
+            Counter::Items => self.items,
+            Counter::Objects => self.objects,
         };
         (done <= total).then_some((done, total))
+    }
+
+    /// Items where there are any, else objects.
+    fn done(&self) -> u64 {
+        match self.items {
+            0 => self.objects,
+            items => items,
+        }
+    }
+
+    /// The total, if it is one of bytes, and if it is one of anything else.
+    fn totals(&self) -> (Option<u64>, Option<u64>) {
+        match self.phase.total {
+            Some((Counter::Bytes, total)) => (Some(total), None),
+            Some((_, total)) => (None, Some(total)),
+            None => (None, None),
+        }
     }
 
     fn seconds_left(&self) -> Option<u64> {
@@ -91,8 +108,8 @@ impl Look {
 
     fn words(&self) -> String {
         let mut words = self.phase.name.to_owned();
-        if self.done > 0 {
-            words.push_str(&format!("  {}", count_to_text(self.done)));
+        if self.done() > 0 {
+            words.push_str(&format!("  {}", count_to_text(self.done())));
         }
         if self.bytes > 0 {
             words.push_str(&format!("  {}", size_to_text(self.bytes)));
@@ -141,7 +158,7 @@ impl Meter {
         }
     }
 
-    fn begin(&self, name: &'static str, total: Option<u64>) {
+    fn begin(&self, name: &'static str, total: Option<(Counter, u64)>) {
         let began = self.host.elapsed();
         for counter in [&self.bytes, &self.objects, &self.items] {
             counter.store(0, Ordering::Relaxed);
@@ -157,7 +174,7 @@ impl Meter {
         };
         let style = ProgressStyle::with_template(template).expect("the template is a constant");
         bar.set_style(style.progress_chars("=> "));
-        bar.set_length(total.unwrap_or(0));
+        bar.set_length(total.map_or(0, |(_, total)| total));
         bar.set_message(name);
         bar.reset();
     }
@@ -197,14 +214,11 @@ impl Meter {
                 )
                 .is_ok();
         let phase = won.then(|| *lock(&self.phase))??;
-        let (items, objects) = (
-            self.items.load(Ordering::Relaxed),
-            self.objects.load(Ordering::Relaxed),
-        );
         Some(Look {
             phase,
             bytes: self.bytes.load(Ordering::Relaxed),
-            done: if items > 0 { items } else { objects },
+            items: self.items.load(Ordering::Relaxed),
+            objects: self.objects.load(Ordering::Relaxed),
             elapsed: elapsed.saturating_sub(phase.began),
         })
     }
@@ -227,7 +241,7 @@ fn millis(duration: Duration) -> u64 {
 }
 
 impl Monitor for Ui {
-    fn phase(&self, name: &'static str, total: Option<u64>) {
+    fn phase(&self, name: &'static str, total: Option<(Counter, u64)>) {
         self.meter.begin(name, total);
     }
 
@@ -236,13 +250,13 @@ impl Monitor for Ui {
         let Some(look) = self.meter.due() else { return };
         self.meter.show(&look);
         if self.meter.events {
-            let part = look.part().filter(|_| look.bytes > 0);
+            let (bytes_total, total) = look.totals();
             self.event(&Event::Progress {
                 phase: look.phase.name,
-                done: look.done,
-                total: look.phase.total.filter(|_| look.bytes == 0),
+                done: look.done(),
+                total,
                 bytes_done: look.bytes,
-                bytes_total: part.map(|(_, total)| total),
+                bytes_total,
                 seconds_left: look.seconds_left(),
             });
         }
@@ -284,13 +298,14 @@ mod tests {
     fn what_is_left_is_told_from_the_rate() {
         let phase = Phase {
             name: "reading",
-            total: Some(400),
+            total: Some((Counter::Bytes, 400)),
             began: Duration::ZERO,
         };
         let look = Look {
             phase,
             bytes: 100,
-            done: 3,
+            items: 3,
+            objects: 0,
             elapsed: Duration::from_secs(10),
         };
         assert_eq!(look.seconds_left(), Some(30));
@@ -298,7 +313,8 @@ mod tests {
         let beyond = Look {
             phase,
             bytes: 500,
-            done: 3,
+            items: 3,
+            objects: 0,
             elapsed: Duration::from_secs(10),
         };
         assert_eq!(beyond.seconds_left(), None);

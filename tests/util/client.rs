@@ -16,6 +16,7 @@ use heirloom::limits::PAGE;
 use heirloom::monitor::Collected;
 use heirloom::name::Folder;
 use heirloom::ops::{backup, restore, verify};
+use heirloom::repo::author::Author;
 use heirloom::repo::chain::Chains;
 use heirloom::repo::index::Index;
 use heirloom::repo::keyring::{self, NewSlot, Unlock};
@@ -208,7 +209,14 @@ impl Client {
             Self::slot("file", Self::secret()),
             Self::slot("words", words),
         ];
-        Repo::init(Arc::clone(&self.store), &slots, &self.cache(), &*self.host).map(drop)
+        Repo::init(
+            Arc::clone(&self.store),
+            &slots,
+            &self.cache(),
+            &*self.host,
+            &mut |_| Ok(()),
+        )
+        .map(drop)
     }
 
     /// Opens it with the key file; nothing may be wrong.
@@ -265,6 +273,7 @@ impl Client {
             tags: Vec::new(),
             force: job.force,
             skip_if_unchanged: false,
+            dry_run: false,
             settings: Settings {
                 level: self.level,
                 workers: 2,
@@ -275,7 +284,13 @@ impl Client {
             zone: 0,
         };
         let _lock = device.lock()?;
-        backup::run(&repo, &self.host, writer, &options, monitor)
+        backup::run(
+            &repo,
+            &self.host,
+            &Author::forgetful(writer),
+            &options,
+            monitor,
+        )
     }
 
     /// Backs up what must be saved without a problem; the new snapshot.

@@ -14,6 +14,7 @@ use heirloom::format::key_slot::{self, SlotSecret};
 use heirloom::host::{FixedHost, Host};
 use heirloom::monitor::Collected;
 use heirloom::ops::backup;
+use heirloom::repo::author::Author;
 use heirloom::repo::keyring::{NewSlot, Unlock};
 use heirloom::repo::packer::Settings;
 use heirloom::repo::{Repo, Writer, put_rescue_files};
@@ -272,7 +273,8 @@ fn make(to: &Path) {
     });
     let store: Arc<dyn Store> =
         Arc::new(FolderStore::create(&to.join("mirror"), "golden").unwrap());
-    let repo = Arc::new(Repo::init(store, &slots, &home.join("cache"), &*host).unwrap());
+    let repo =
+        Arc::new(Repo::init(store, &slots, &home.join("cache"), &*host, &mut |_| Ok(())).unwrap());
     for round in 1..=2 {
         if round == 1 {
             fill(Path::new(SOURCE));
@@ -304,6 +306,7 @@ fn back_up(repo: &Arc<Repo>, host: &Arc<dyn Host>, home: &Path) {
         tags: vec!["golden".to_owned()],
         force: false,
         skip_if_unchanged: false,
+        dry_run: false,
         settings: Settings {
             level: Level::Auto,
             workers: 1,
@@ -314,7 +317,7 @@ fn back_up(repo: &Arc<Repo>, host: &Arc<dyn Host>, home: &Path) {
         zone: 60,
     };
     let monitor = Collected::default();
-    let done = backup::run(repo, host, writer, &options, &monitor).unwrap();
+    let done = backup::run(repo, host, &Author::forgetful(writer), &options, &monitor).unwrap();
     assert!(done.snapshot.is_some());
     assert_eq!(monitor.problems(), Vec::<String>::new());
 }

@@ -15,6 +15,7 @@ use heirloom::name::{Folder, Name};
 use heirloom::ops::backup;
 use heirloom::ops::restore::{self, Options, Report};
 use heirloom::ops::verify;
+use heirloom::repo::author::Author;
 use heirloom::repo::chain::Chains;
 use heirloom::repo::index::Index;
 use heirloom::repo::keyring::{NewSlot, Unlock};
@@ -83,7 +84,14 @@ impl World {
             cost: Argon2Cost::default(),
             label: "test".to_owned(),
         };
-        let repo = Repo::init(shared, &[slot], &home.join("cache"), &*host).unwrap();
+        let repo = Repo::init(
+            shared,
+            &[slot],
+            &home.join("cache"),
+            &*host,
+            &mut |_| Ok(()),
+        )
+        .unwrap();
         Self {
             keep,
             home,
@@ -157,6 +165,7 @@ impl World {
             tags: Vec::new(),
             force,
             skip_if_unchanged: false,
+            dry_run: false,
             settings: Settings {
                 level,
                 workers: 2,
@@ -166,7 +175,8 @@ impl World {
             user: "somebody".to_owned(),
             zone: 0,
         };
-        backup::run(&self.repo, &self.host, WRITER, &options, monitor)
+        let author = Author::forgetful(WRITER);
+        backup::run(&self.repo, &self.host, &author, &options, monitor)
     }
 
     /// Verifies the mirror as deeply as `level` says.

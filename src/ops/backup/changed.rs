@@ -31,8 +31,8 @@ pub enum Event {
     Leave,
     /// An item that is as it was.
     Same(Item),
-    /// An item whose facts come with the message's parts.
-    Read(Item),
+    /// An item whose facts come with the message's parts, and whether the last run knew one of its name.
+    Read(Item, bool),
     /// An item that could not be looked at.
     Skipped(Vec<u8>, Error),
 }
@@ -61,12 +61,23 @@ pub fn is_same(record: &Record, stat: &Stat, last_start: Timestamp) -> bool {
         && record.ctime.seconds.saturating_add(RACY_SECONDS) < last_start.seconds
 }
 
+/// What the last run's records say of an item.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Known {
+    No,
+    Same,
+    /// Also where there was a last run of which no records are left.
+    Changed,
+}
+
 /// Walks a source, compares with the last run, and sends what must be read to the readers.
 pub struct Walker<'a> {
     /// What is walked.
     pub source: &'a mut dyn Source,
     /// The last run's records; `None` reads everything.
     pub state: Option<&'a StateReader>,
+    /// Whether there was a last run.
+    pub again: bool,
     /// Hash of a name as the state keeps it.
     pub hash: NameHash<'a>,
     /// Where files are read.
@@ -107,41 +118,35 @@ impl Walker<'_> {
                 Step::Item(item) if item.stat.kind == ItemKind::Socket => {
                     self.monitor.file(FileAction::Skipped, &item.path, 0);
                 }
-                Step::Item(item) if self.is_same(open.last_mut(), &item) => {
-                    events.push(Event::Same(item))
-                }
-                Step::Item(item) if is_large(&item.stat) => {
-                    if !self.flush(&mut events, &mut batch) {
-                        return Ok(());
-                    }
-                    bytes = 0;
-                    let parts = Some(self.readers.submit(vec![item.clone()], true));
-                    if self
-                        .messages
-                        .send(Message {
-                            events: vec![Event::Read(item)],
-                            parts,
-                        })
-                        .is_err()
-                    {
-                        return Ok(());
-                    }
-                }
                 Step::Item(item) => {
+                    let known = match self.look_up(open.last_mut(), &item) {
+                        Known::Same => {
+                            events.push(Event::Same(item));
+                            continue;
+                        }
+                        known => known == Known::Changed,
+                    };
+                    if is_large(&item.stat) {
+                        bytes = 0;
+                        if !self.flush(&mut events, &mut batch) || !self.send_large(item, known) {
+                            return Ok(());
+                        }
+                        continue;
+                    }
                     let size = if item.stat.kind == ItemKind::File {
-                        item.stat.size
+                        usize::try_from(item.stat.size).unwrap_or(BATCH_BYTES)
                     } else {
                         0
                     };
-                    bytes += usize::try_from(size).unwrap_or(BATCH_BYTES);
+                    bytes += size;
                     if bytes > BATCH_BYTES {
                         if !self.flush(&mut events, &mut batch) {
                             return Ok(());
                         }
-                        bytes = usize::try_from(size).unwrap_or(BATCH_BYTES);
+                        bytes = size;
                     }
                     batch.push(item.clone());
-                    events.push(Event::Read(item));
+                    events.push(Event::Read(item, known));
                 }
             }
             if batch.len() >= BATCH_FILES || events.len() >= MESSAGE_EVENTS {
@@ -167,6 +172,12 @@ impl Walker<'_> {
                 .is_ok()
     }
 
+    fn send_large(&self, item: Item, known: bool) -> bool {
+        let parts = Some(self.readers.submit(vec![item.clone()], true));
+        let events = vec![Event::Read(item, known)];
+        self.messages.send(Message { events, parts }).is_ok()
+    }
+
     fn folder(
         &self,
         siblings: Option<&mut Option<Siblings>>,
@@ -190,11 +201,21 @@ impl Walker<'_> {
         }
     }
 
-    fn is_same(&self, siblings: Option<&mut Option<Siblings>>, item: &Item) -> bool {
-        let (Some(state), Some(Some(siblings))) = (self.state, siblings) else {
-            return false;
+    fn look_up(&self, siblings: Option<&mut Option<Siblings>>, item: &Item) -> Known {
+        let Some(state) = self.state else {
+            return if self.again {
+                Known::Changed
+            } else {
+                Known::No
+            };
         };
-        let found = siblings.find(&(self.hash)(&item.name));
-        found.is_some_and(|(record, _)| is_same(&record, &item.stat, state.started()))
+        let Some(Some(siblings)) = siblings else {
+            return Known::No;
+        };
+        match siblings.find(&(self.hash)(&item.name)) {
+            Some((record, _)) if is_same(&record, &item.stat, state.started()) => Known::Same,
+            Some(_) => Known::Changed,
+            None => Known::No,
+        }
     }
 }

@@ -10,40 +10,32 @@ pub mod reader;
 pub mod sink;
 mod teller;
 pub mod trees;
+mod walk;
 
-use crate::crypto::derive::Keys;
-use crate::crypto::hash;
-use crate::device::state::{self, StateReader, StateWriter};
+use crate::device::state;
 use crate::error::{Error, Kind, Result};
+use crate::format::ObjectKind;
 use crate::format::chain::{Entry, What};
+use crate::format::index::Run;
 use crate::format::snapshot::{Counts, Snapshot};
 use crate::host::{Host, Timestamp};
 use crate::id::Id;
 use crate::monitor::Monitor;
-use crate::ops::backup::changed::Walker;
-use crate::ops::backup::pipeline::{Readers, chunker};
-use crate::ops::backup::sink::Sink;
-use crate::ops::backup::teller::Teller;
-use crate::ops::backup::trees::{Builder, Built};
+use crate::ops::backup::sink::Packing;
+use crate::ops::backup::walk::{Walk, Walked, check};
+use crate::repo::Repo;
+use crate::repo::author::{Author, Stamp};
 use crate::repo::chain::Chains;
 use crate::repo::index::Index;
 use crate::repo::loader::Loader;
-use crate::repo::packer::{Packer, Settings, Stored};
-use crate::repo::publish::{Outcome, Session};
+use crate::repo::packer::{Packer, Settings};
+use crate::repo::publish::{Outcome, Presence, Session};
 use crate::repo::view;
-use crate::repo::{Repo, Writer};
 use crate::source::exclude::Rules;
-use crate::source::files::Files;
-use crate::source::metadata::Names;
-use crossbeam_channel::bounded;
 use std::collections::BTreeSet;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// Threads that open and read files: more than there are cores, since most of the time they wait for a disk.
-const READERS: usize = 8;
-/// Messages of the walk that may wait.
-const MESSAGES: usize = 4;
 /// How often a collector's ABORT is answered by beginning again.
 const ATTEMPTS: usize = 5;
 
@@ -65,6 +57,8 @@ pub struct Options {
     pub force: bool,
     /// Make no snapshot where nothing has changed.
     pub skip_if_unchanged: bool,
+    /// Read and count, and write nothing anywhere but on this device.
+    pub dry_run: bool,
     /// How packs are made.
     pub settings: Settings,
     /// Where the records of the last run of this source are.
@@ -78,14 +72,18 @@ pub struct Options {
 /// What was done.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
-    /// The new snapshot; `None` if nothing had changed and none was wanted.
+    /// The new snapshot; `None` in a rehearsal, and if nothing had changed and none was wanted.
     pub snapshot: Option<Id>,
     /// What it holds.
     pub counts: Counts,
+    /// Items that the last snapshot had none of that name of.
+    pub new: u64,
     /// Items not in the last snapshot as they are now.
     pub changed: u64,
     /// Items as they were.
     pub unchanged: u64,
+    /// There was a snapshot and nothing to compare with it: all was read again and counts as changed.
+    pub reread: bool,
     /// Files that changed while they were read.
     pub torn: u64,
     /// Bytes read, of files new or changed.
@@ -104,7 +102,7 @@ pub struct Report {
 pub fn run(
     repo: &Arc<Repo>,
     host: &Arc<dyn Host>,
-    writer: Writer,
+    author: &Author,
     options: &Options,
     monitor: &dyn Monitor,
 ) -> Result<Report> {
@@ -113,11 +111,15 @@ pub fn run(
         let attempt = Attempt {
             repo,
             host,
-            writer,
+            author,
             options,
             monitor,
         };
-        match attempt.run(force) {
+        let done = match options.dry_run {
+            true => attempt.rehearse(force).map(Some),
+            false => attempt.run(force),
+        };
+        match done {
             Ok(Some(report)) => return Ok(report),
             // A collector gave up waiting for us; what was sent is found again.
             Ok(None) => {}
@@ -140,11 +142,12 @@ pub fn run(
 struct Attempt<'a> {
     repo: &'a Arc<Repo>,
     host: &'a Arc<dyn Host>,
-    writer: Writer,
+    author: &'a Author,
     options: &'a Options,
     monitor: &'a dyn Monitor,
 }
 
+/// The snapshot that this one follows.
 struct Parent {
     id: Id,
     tree: Id,
@@ -152,11 +155,20 @@ struct Parent {
     losses: BTreeSet<Id>,
 }
 
+/// What is known before the walk.
+struct Ground {
+    index: Arc<Index>,
+    parent: Option<Parent>,
+    /// Whether the parent's blobs may be leant on without asking.
+    vouched: bool,
+}
+
 impl Attempt<'_> {
     fn run(&self, force: bool) -> Result<Option<Report>> {
         let mut chains = Chains::read_to_write(self.repo, self.monitor)?;
         let parent = self.parent(&chains);
-        let mut session = Session::begin(self.repo, self.host, self.writer, "backup")?;
+        let writer = self.author.writer();
+        let mut session = Session::begin(self.repo, self.host, writer, "backup")?;
         let done = self.within(&mut session, &mut chains, parent, force);
         session.end(self.monitor);
         done
@@ -170,59 +182,97 @@ impl Attempt<'_> {
         force: bool,
     ) -> Result<Option<Report>> {
         let sealer = Arc::clone(session.sealer());
-        let index = Index::open(self.repo, session.presence(), self.monitor, &mut |run| {
+        let ground = self.ground(session.presence(), chains, parent, &mut |run| {
             let (area, record) = run.encode();
-            let kind = crate::format::ObjectKind::IndexRun;
+            let kind = ObjectKind::IndexRun;
             self.repo
                 .put_hashed(&sealer, kind, &area, &record, &**self.host)
                 .map(|id| vec![id])
         })?;
-        let index = Arc::new(index);
-        chains.look_again(self.repo, self.monitor)?;
-        let losses = session.presence().losses().clone();
-        let knows =
-            |parent: &Parent| chains.is_live(&parent.id) && parent.losses.is_superset(&losses);
-        let vouched = parent.as_ref().is_some_and(knows)
-            && !session.presence().has_mark_in_progress()
-            && index.missing().is_empty();
-        if !index.missing().is_empty() {
-            self.report_missing(index.missing());
-        }
+        let (index, settings) = (&ground.index, self.options.settings);
+        let packer = Packer::start(self.repo, self.host, &sealer, index, settings);
         let started = self.host.now();
-        let (built, stored, mut report) =
-            self.walk(session, &index, parent.as_ref().filter(|_| !force), vouched)?;
-        report.bytes_added = stored.raw;
-        report.bytes_stored = stored.stored;
-        if self.options.skip_if_unchanged
-            && self.is_as_before(&index, parent.as_ref(), built.0.tree)?
-        {
+        let walk = self.walk(&ground, force);
+        let walked = walk.run(Packing::Packs(Box::new(packer)), &mut || session.renew())?;
+        if self.options.skip_if_unchanged && self.is_as_before(&ground, walked.built.tree)? {
             state::discard(&self.options.state)?;
-            return Ok(Some(report));
+            return Ok(Some(walked.report));
         }
-        let mut entry = self.entry(chains, &parent, &built.0, &report, started)?;
+        let mut entry = self.entry(chains, &ground.parent, &walked, started)?;
         if let What::Snapshot(snapshot) = &mut entry.what {
-            snapshot.losses = losses.into_iter().collect();
+            snapshot.losses = session.presence().losses().iter().copied().collect();
         }
-        match session.commit(&entry)? {
+        let sealed = session.seal_entry(&entry)?;
+        self.author.made(entry.seq, sealed.id())?;
+        match session.commit(&[sealed])? {
             Outcome::Aborted => Ok(None),
             Outcome::Committed(id) => {
-                let check = self.check();
-                if let Err(error) = built.1.finish(id, started, built.0.state, &check) {
+                let (built, check) = (walked.built, check(self.repo.keys()));
+                if let Err(error) = walked.state.finish(id, started, built.state, &check) {
                     self.monitor
                         .problem(&error.during("the next backup will read every file again"));
                 }
+                let mut report = walked.report;
                 report.snapshot = Some(id);
                 Ok(Some(report))
             }
         }
     }
 
+    /// The same walk with nothing announced, put or recorded.
+    fn rehearse(&self, force: bool) -> Result<Report> {
+        let mut chains = Chains::read(self.repo, self.monitor)?;
+        let parent = self.parent(&chains);
+        let presence = Presence::read(self.repo, self.monitor)?;
+        let ground = self.ground(&presence, &mut chains, parent, &mut |_| Ok(Vec::new()))?;
+        let walk = self.walk(&ground, force);
+        Ok(walk.run(Packing::Nowhere(0), &mut || Ok(()))?.report)
+    }
+
+    /// Opens the index, looks again, and tells whether the parent vouches.
+    fn ground(
+        &self,
+        presence: &Presence,
+        chains: &mut Chains,
+        parent: Option<Parent>,
+        publish: &mut (dyn FnMut(&Run) -> Result<Vec<Id>> + Send),
+    ) -> Result<Ground> {
+        let index = Index::open(self.repo, presence, self.monitor, publish)?;
+        chains.look_again(self.repo, self.monitor)?;
+        let losses = presence.losses();
+        let knows =
+            |parent: &Parent| chains.is_live(&parent.id) && parent.losses.is_superset(losses);
+        let vouched = parent.as_ref().is_some_and(knows)
+            && !presence.has_mark_in_progress()
+            && index.missing().is_empty();
+        if !index.missing().is_empty() {
+            self.report_missing(index.missing());
+        }
+        Ok(Ground {
+            index: Arc::new(index),
+            parent,
+            vouched,
+        })
+    }
+
+    fn walk<'a>(&'a self, ground: &'a Ground, force: bool) -> Walk<'a> {
+        Walk {
+            repo: self.repo,
+            options: self.options,
+            monitor: self.monitor,
+            index: &ground.index,
+            parent: ground.parent.as_ref().filter(|_| !force),
+            again: ground.parent.is_some(),
+            vouched: ground.vouched,
+        }
+    }
+
     /// Whether the paths of this source are what they were. The folders above them change with every neighbour.
-    fn is_as_before(&self, index: &Arc<Index>, parent: Option<&Parent>, tree: Id) -> Result<bool> {
-        let Some(parent) = parent else {
+    fn is_as_before(&self, ground: &Ground, tree: Id) -> Result<bool> {
+        let Some(parent) = &ground.parent else {
             return Ok(false);
         };
-        let loader = Loader::new(self.repo, index);
+        let loader = Loader::new(self.repo, &ground.index);
         for path in &self.options.paths {
             let path = path.as_os_str().as_encoded_bytes();
             let (before, now) = (
@@ -252,7 +302,7 @@ impl Attempt<'_> {
     fn parent(&self, chains: &Chains) -> Option<Parent> {
         let all = chains.snapshots();
         let own = all.into_iter().rev().find(|(_, entry, snapshot)| {
-            entry.device == self.writer.device && snapshot.source == self.options.source
+            entry.device == self.author.device() && snapshot.source == self.options.source
         });
         own.map(|(id, _, snapshot)| Parent {
             id,
@@ -261,122 +311,37 @@ impl Attempt<'_> {
         })
     }
 
-    fn check(&self) -> impl Fn(&[u8]) -> [u8; 32] + use<> {
-        let keys: Arc<Keys> = Arc::clone(self.repo.keys());
-        move |bytes| *hash::keyed(keys.cache(), bytes).as_bytes()
-    }
-
-    fn walk(
-        &self,
-        session: &mut Session,
-        index: &Arc<Index>,
-        parent: Option<&Parent>,
-        vouched: bool,
-    ) -> Result<((Built, StateWriter), Stored, Report)> {
-        let options = self.options;
-        let keys = Arc::clone(self.repo.keys());
-        let check = self.check();
-        let name_hash = |name: &[u8]| hash::keyed(keys.cache(), name).prefix();
-        let last = StateReader::open(&options.state, &check);
-        let last = last.filter(|last| parent.is_some_and(|parent| parent.id == last.snapshot()));
-        let loader = Loader::new(self.repo, index);
-        let packer = Packer::start(
-            self.repo,
-            self.host,
-            session.sealer(),
-            index,
-            options.settings,
-        );
-        let sink = Sink::new(Arc::clone(index), packer, Arc::clone(&keys));
-        let state = StateWriter::create(&options.state)?;
-        let mut source = Files::new(
-            options.paths.clone(),
-            options.rules.clone(),
-            options.one_file_system,
-        );
-        let names = Names::load();
-        let users = |number| names.user(number).map(<[u8]>::to_vec);
-        let groups = |number| names.group(number).map(<[u8]>::to_vec);
-        let readers = Readers::start(chunker(&keys), Arc::clone(&keys), READERS);
-        self.monitor.phase("backing up", None);
-        let (messages, heard) = bounded(MESSAGES);
-        let mut teller = Teller {
-            monitor: self.monitor,
-            report: Report::default(),
-            builder: Builder::new(sink, state, &loader, &name_hash, (&users, &groups), vouched),
-            readers: &readers,
-        };
-        std::thread::scope(|scope| {
-            let walker = Walker {
-                source: &mut source,
-                state: last.as_ref(),
-                hash: &name_hash,
-                readers: &readers,
-                messages,
-                monitor: self.monitor,
-            };
-            let walking = scope.spawn(move || walker.run());
-            let heard = teller.listen(heard, session);
-            let walked = walking.join().unwrap_or_else(|_| {
-                Err(Error::new(
-                    Kind::Other,
-                    "the thread that walks the source panicked: this is a bug",
-                ))
-            });
-            heard.and(walked)
-        })?;
-        if self.monitor.interrupted() {
-            return Err(Error::new(Kind::Interrupted, "interrupted")
-                .hint("run the same command again: every finished pack is kept and used"));
-        }
-        let Teller {
-            builder, report, ..
-        } = teller;
-        let (built, sink, state) = builder.finish()?;
-        self.monitor.phase("finishing packs", None);
-        let stored = sink.packer.finish()?;
-        Ok(((built, state), stored, report))
-    }
-
     fn entry(
         &self,
         chains: &Chains,
         parent: &Option<Parent>,
-        built: &Built,
-        report: &Report,
+        walked: &Walked,
         started: Timestamp,
     ) -> Result<Entry> {
         let options = self.options;
-        let head = chains.head(&self.writer.device)?;
-        let mut counts = report.counts;
-        counts.new_bytes = report.bytes_added;
-        Ok(Entry {
-            repo: *self.repo.id().as_bytes(),
-            device: self.writer.device,
-            seq: head.map_or(0, |(_, seq)| seq + 1),
-            prev: head.map(|(id, _)| id),
-            heads: chains.other_heads(&self.writer.device),
-            acked: Vec::new(),
+        let mut counts = walked.report.counts;
+        counts.new_bytes = walked.report.bytes_added;
+        let snapshot = Snapshot {
+            source: options.source.clone(),
+            tree: walked.built.tree,
+            parent: parent.as_ref().map(|parent| parent.id),
+            paths: options
+                .paths
+                .iter()
+                .map(|path| path.as_os_str().as_encoded_bytes().to_vec())
+                .collect(),
+            excludes: options.excludes.clone(),
+            tags: options.tags.clone(),
+            counts,
+            ..Snapshot::default()
+        };
+        let stamp = Stamp {
             time: started,
             zone: options.zone,
             host: self.host.name(),
             user: options.user.clone(),
-            program: concat!("heirloom ", env!("CARGO_PKG_VERSION")).to_owned(),
-            what: What::Snapshot(Box::new(Snapshot {
-                source: options.source.clone(),
-                tree: built.tree,
-                parent: parent.as_ref().map(|parent| parent.id),
-                paths: options
-                    .paths
-                    .iter()
-                    .map(|path| path.as_os_str().as_encoded_bytes().to_vec())
-                    .collect(),
-                excludes: options.excludes.clone(),
-                tags: options.tags.clone(),
-                counts,
-                ..Snapshot::default()
-            })),
-            unknown: 0,
-        })
+        };
+        let what = What::Snapshot(Box::new(snapshot));
+        self.author.entry(self.repo, chains, stamp, what)
     }
 }

@@ -9,7 +9,7 @@ use crate::id::Id;
 use crate::ops::backup::pipeline::Piece;
 use crate::repo::blocks::Shelf;
 use crate::repo::index::Index;
-use crate::repo::packer::Packer;
+use crate::repo::packer::{Packer, Stored};
 use std::collections::HashSet;
 use std::hash::{BuildHasherDefault, Hasher};
 use std::sync::Arc;
@@ -33,7 +33,41 @@ impl Hasher for Taken {
     }
 }
 
-/// Blobs on their way: known ones are dropped here, new ones go to the packer.
+/// Where new blobs go.
+pub enum Packing {
+    /// Into packs.
+    Packs(Box<Packer>),
+    /// Nowhere: a rehearsal counts their bytes. Their ids all stay in memory, and no buffers of packs do.
+    Nowhere(u64),
+}
+
+impl Packing {
+    fn push(&mut self, shelf: Shelf, id: Id, bytes: &[u8]) -> Result<()> {
+        match self {
+            Self::Packs(packer) => packer.push(shelf, id, bytes),
+            Self::Nowhere(counted) => {
+                *counted += bytes.len() as u64;
+                Ok(())
+            }
+        }
+    }
+
+    /// Ends it when everything is durable.
+    ///
+    /// # Errors
+    /// Those of the packer.
+    pub fn finish(self) -> Result<Stored> {
+        match self {
+            Self::Packs(packer) => packer.finish(),
+            Self::Nowhere(raw) => Ok(Stored {
+                raw,
+                ..Stored::default()
+            }),
+        }
+    }
+}
+
+/// Blobs on their way: known ones are dropped here, new ones are packed.
 pub struct Sink {
     /// What exists.
     pub index: Arc<Index>,
@@ -42,20 +76,20 @@ pub struct Sink {
     /// How many of those there may be before they are looked through.
     fresh_max: usize,
     /// Where new blobs go.
-    pub packer: Packer,
+    pub packing: Packing,
     /// For ids.
     pub keys: Arc<Keys>,
 }
 
 impl Sink {
     /// Nothing added yet.
-    pub fn new(index: Arc<Index>, packer: Packer, keys: Arc<Keys>) -> Self {
+    pub fn new(index: Arc<Index>, packing: Packing, keys: Arc<Keys>) -> Self {
         let (fresh, fresh_max) = (HashSet::default(), FRESH_MAX);
         Self {
             index,
             fresh,
             fresh_max,
-            packer,
+            packing,
             keys,
         }
     }
@@ -86,7 +120,7 @@ impl Sink {
     /// Those of the packer and of the index.
     pub fn chunk(&mut self, piece: &Piece, buffer: &[u8]) -> Result<()> {
         if self.is_new(BlobKind::Chunk, &piece.id)? {
-            self.packer.push(
+            self.packing.push(
                 Shelf::Chunks(piece.group),
                 piece.id,
                 &buffer[piece.range.clone()],
@@ -107,7 +141,7 @@ impl Sink {
                 BlobKind::List => Shelf::Lists,
                 BlobKind::Chunk => Shelf::Chunks(Group::Binary),
             };
-            self.packer.push(shelf, id, bytes)?;
+            self.packing.push(shelf, id, bytes)?;
         }
         Ok(id)
     }

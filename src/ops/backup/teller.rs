@@ -8,7 +8,6 @@ use crate::ops::backup::Report;
 use crate::ops::backup::changed::{Event, Message};
 use crate::ops::backup::pipeline::{self, Facts, Part, Piece, Readers, is_large};
 use crate::ops::backup::trees::Builder;
-use crate::repo::publish::Session;
 use crate::source::{Item, ItemKind};
 use crossbeam_channel::Receiver;
 
@@ -21,10 +20,14 @@ pub(crate) struct Teller<'a> {
 }
 
 impl Teller<'_> {
-    /// Takes up everything, until the walk has ended.
-    pub(crate) fn listen(&mut self, heard: Receiver<Message>, session: &mut Session) -> Result<()> {
+    /// Takes up everything, until the walk has ended; `tick` is called now and then.
+    pub(crate) fn listen(
+        &mut self,
+        heard: Receiver<Message>,
+        tick: &mut dyn FnMut() -> Result<()>,
+    ) -> Result<()> {
         while let Ok(message) = heard.recv() {
-            session.renew()?;
+            tick()?;
             let mut parts = Parts {
                 source: message.parts,
                 small: None,
@@ -46,16 +49,16 @@ impl Teller<'_> {
             Event::Skipped(path, error) => self.skipped(&path, error),
             Event::Same(item) => {
                 if self.builder.same(&item)? {
-                    self.count(&item, item.stat.size, true);
+                    self.count(&item, item.stat.size, FileAction::Unchanged);
                 } else {
                     let mut parts = Parts {
                         source: Some(self.readers.read_now(item.clone())),
                         small: None,
                     };
-                    self.read(item, &mut parts)?;
+                    self.read(item, true, &mut parts)?;
                 }
             }
-            Event::Read(item) => self.read(item, parts)?,
+            Event::Read(item, known) => self.read(item, known, parts)?,
         }
         Ok(())
     }
@@ -70,7 +73,7 @@ impl Teller<'_> {
         self.monitor.file(FileAction::Skipped, path, 0);
     }
 
-    fn read(&mut self, item: Item, parts: &mut Parts) -> Result<()> {
+    fn read(&mut self, item: Item, known: bool, parts: &mut Parts) -> Result<()> {
         let mut content = ContentWriter::new();
         let facts = match parts.take(&item, &mut |pieces, buffer| {
             self.pieces(pieces, buffer, &mut content)
@@ -97,7 +100,11 @@ impl Teller<'_> {
             self.monitor.problem(&Error::new(Kind::Other, what));
             self.report.torn += 1;
         }
-        self.count(&item, facts.size, false);
+        let action = match known {
+            true => FileAction::Changed,
+            false => FileAction::New,
+        };
+        self.count(&item, facts.size, action);
         self.builder.read(&item, facts, content)
     }
 
@@ -118,24 +125,19 @@ impl Teller<'_> {
         Ok(())
     }
 
-    fn count(&mut self, item: &Item, size: u64, same: bool) {
+    fn count(&mut self, item: &Item, size: u64, action: FileAction) {
         let counts = &mut self.report.counts;
         if item.stat.kind == ItemKind::File {
             counts.files += 1;
             counts.bytes += size;
         }
-        if same {
-            self.report.unchanged += 1;
-        } else {
-            self.report.changed += 1;
+        match action {
+            FileAction::New => self.report.new += 1,
+            FileAction::Changed => self.report.changed += 1,
+            _ => self.report.unchanged += 1,
         }
         self.monitor.count(Counter::Items, 1);
         if self.monitor.wants_files() {
-            let action = if same {
-                FileAction::Unchanged
-            } else {
-                FileAction::New
-            };
             self.monitor.file(action, &item.path, size);
         }
     }

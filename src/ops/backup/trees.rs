@@ -111,7 +111,7 @@ impl<'a> Builder<'a> {
             }
             return Ok(true);
         }
-        let Some(node) = self.old_node(&item.name) else {
+        let Some(node) = self.old_node(&item.name)? else {
             return Ok(false);
         };
         if !self.vouched && !self.all_present(&node)? {
@@ -179,7 +179,11 @@ impl<'a> Builder<'a> {
             parent.held.push(open.item.name);
             return Ok(true);
         }
-        let node = match same.then(|| self.old_node(&open.item.name)).flatten() {
+        let old = match same {
+            true => self.old_node(&open.item.name)?,
+            false => None,
+        };
+        let node = match old {
             Some(node) => node,
             None => {
                 let mut node = node_of(&open.item.name, &open.item.stat);
@@ -262,7 +266,7 @@ impl<'a> Builder<'a> {
         let fresh = TreeWriter::new(self.split_key, self.users, self.groups);
         open.tree.get_or_insert(fresh);
         for name in held {
-            let node = self.old_node(&name).ok_or_else(|| {
+            let node = self.old_node(&name)?.ok_or_else(|| {
                 let what = format!("the last snapshot cannot give back what it says of {}", String::from_utf8_lossy(&name));
                 Error::new(crate::error::Kind::Damaged, what)
                     .hint("heirloom verify tells what is damaged; heirloom backup --force reads everything again")
@@ -279,19 +283,30 @@ impl<'a> Builder<'a> {
         Ok(())
     }
 
-    /// The node of this name in the last snapshot. Names are asked for in ascending order.
-    fn old_node(&mut self, name: &[u8]) -> Option<Node> {
-        let open = self.open.last_mut()?;
-        let tree = open.old?.tree;
+    /// The node of this name in the last snapshot; `None` also where that cannot be read any more. Names are asked for
+    /// in ascending order.
+    fn old_node(&mut self, name: &[u8]) -> Result<Option<Node>> {
+        let Some(open) = self.open.last_mut() else {
+            return Ok(None);
+        };
+        let Some(tree) = open.old.map(|old| old.tree) else {
+            return Ok(None);
+        };
         let loader = self.loader;
         let (nodes, next) = open
             .old_nodes
             .get_or_insert_with(|| (Nodes::of(loader, tree), None));
         loop {
             match next {
-                Some(node) if node.name.as_slice() == name => return next.take(),
-                Some(node) if node.name.as_slice() > name => return None,
-                _ => *next = Some(nodes.next_node().ok().flatten()?),
+                Some(node) if node.name.as_slice() == name => return Ok(next.take()),
+                Some(node) if node.name.as_slice() > name => return Ok(None),
+                _ => {}
+            }
+            match nodes.next_node() {
+                Ok(Some(node)) => *next = Some(node),
+                Ok(None) => return Ok(None),
+                Err(error) if error.is_about_the_object() => return Ok(None),
+                Err(error) => return Err(error),
             }
         }
     }

@@ -121,7 +121,7 @@ pub fn run(
     let total = presence.packs().values().sum();
     monitor.phase(
         "reading packs",
-        (options.level != Level::Structure).then_some(total),
+        (options.level != Level::Structure).then_some((Counter::Bytes, total)),
     );
     let sums = index.sums()?;
     Packs {
@@ -156,7 +156,10 @@ fn walk(
     let loader = Loader::new(repo, index);
     let mut walk = Walk::new(&loader, bad, monitor);
     let snapshots = chains.snapshots();
-    monitor.phase("walking snapshots", Some(snapshots.len() as u64));
+    monitor.phase(
+        "walking snapshots",
+        Some((Counter::Objects, snapshots.len() as u64)),
+    );
     for (id, _, snapshot) in &snapshots {
         walk.snapshot(&snapshot.source, *id, snapshot.tree)?;
         report.snapshots += 1;

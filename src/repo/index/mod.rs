@@ -148,7 +148,8 @@ impl Index {
         if wanted.is_empty() {
             return Ok(());
         }
-        monitor.phase("reading the index", Some(wanted.len() as u64));
+        let total = (Counter::Objects, wanted.len() as u64);
+        monitor.phase("reading the index", Some(total));
         for id in wanted {
             let name = Name::hashed(Folder::Index, &id.to_hex());
             let read = repo.read(ObjectKind::IndexRun, &name);
@@ -187,7 +188,7 @@ impl Index {
         loose.sort_unstable();
         monitor.phase(
             "reading packs that no index knows",
-            Some(loose.len() as u64),
+            Some((Counter::Objects, loose.len() as u64)),
         );
         let mut builder = RunBuilder::new();
         for (id, len) in loose {
