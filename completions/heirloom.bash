@@ -300,7 +300,7 @@ _heirloom() {
             return 0
             ;;
         heirloom__subcmd__cat)
-            opts="-s -r -p -q -v -h --source --device --tag --path --repo --passphrase-file --passphrase-command --passphrase-fd --key-file --words --kdf-limit --json --quiet --verbose --progress --color --cache-dir --no-cache --memory --wait --help config header slots snapshot tree index blob"
+            opts="-s -r -p -q -v -h --source --device --tag --path --repo --passphrase-file --passphrase-command --passphrase-fd --key-file --words --kdf-limit --json --quiet --verbose --progress --color --cache-dir --no-cache --memory --wait --help config header slots snapshot entry tree index blob"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

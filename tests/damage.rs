@@ -4,6 +4,7 @@
 //!
 //! A cell is one kind, one harm, one cache. All cells are judged before the test fails, and the table is printed.
 
+use crate::client::{Client, Job, TestHost};
 use crate::stage::{HARMS, Harm, Stage, hurt, put_mark, words};
 use crate::world::{assert_same, key};
 use heirloom::compress::Level;
@@ -12,9 +13,12 @@ use heirloom::id::Id;
 use heirloom::monitor::Collected;
 use heirloom::name::Folder;
 use heirloom::ops::verify;
+use heirloom::store::memory::MemoryStore;
+use heirloom::store::{Payload, Store};
 use std::collections::BTreeSet;
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
+use std::sync::Arc;
 
 /// What one cell must answer.
 struct Cell<'a> {
@@ -310,4 +314,59 @@ fn damaged_tree_packs_cost_their_folders() {
 #[test]
 fn other_damage_costs_no_file() {
     matrix(|label| !label.contains("pack"));
+}
+
+#[test]
+fn a_number_is_not_used_twice_while_a_slot_is_unreadable() {
+    let place = tempfile::tempdir().unwrap();
+    let store = MemoryStore::new("memory");
+    let client = Client::new(
+        place.path(),
+        1,
+        Arc::new(store.clone()),
+        TestHost::new(1, "one"),
+    );
+    client.init().unwrap();
+    let path = place.path().join("source");
+    fs::create_dir(&path).unwrap();
+    let mut saved = Vec::new();
+    let job = Job {
+        source: "all".to_owned(),
+        path: path.clone(),
+        force: true,
+    };
+    for text in ["first", "second"] {
+        fs::write(path.join("file"), text).unwrap();
+        saved.push(client.backup_well(&job));
+    }
+    let mut slots = Vec::new();
+    store
+        .list(Folder::Commits, &mut |listed| {
+            slots.push(listed.name);
+            Ok(())
+        })
+        .unwrap();
+    let good: Vec<_> = slots
+        .iter()
+        .map(|slot| store.get(slot, 1 << 20).unwrap())
+        .collect();
+    for slot in &slots {
+        store.put(slot, &Payload::new(vec![0; 8192])).unwrap();
+    }
+    fs::remove_dir_all(client.cache()).unwrap();
+    let monitor = Collected::default();
+    saved.extend(client.backup(&job, &monitor).unwrap().snapshot);
+    assert!(!monitor.problems().is_empty());
+    for (slot, bytes) in slots.iter().zip(good) {
+        store.put(slot, &Payload::new(bytes)).unwrap();
+    }
+    let listed: Vec<_> = client.snapshots().into_iter().map(|(id, _)| id).collect();
+    assert_eq!(listed, saved);
+    let fourth = client.backup_well(&job);
+    assert_eq!(
+        client.snapshots().last().unwrap().0,
+        fourth,
+        "the chain has not forked"
+    );
+    client.assert_clean();
 }

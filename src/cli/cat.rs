@@ -28,6 +28,8 @@ pub enum What {
     Slots,
     /// The snapshot ID, as named elsewhere
     Snapshot,
+    /// Every visible entry of every device's chain, or those whose name begins with ID
+    Entry,
     /// The tree ID, all digits, or a folder as SNAPSHOT[:PATH]
     Tree,
     /// Every index run, or the packs of the one whose name begins with ID
@@ -66,6 +68,11 @@ pub fn run(args: &CatArgs, context: &Context) -> Result<Done> {
             let chains = Chains::read(&repo, &**context.ui())?;
             let found = wanted(args, &chains)?.0;
             cat::entry(&found.id, found.entry)
+        }
+        What::Entry => {
+            let (repo, ..) = open::repository(context)?;
+            let chains = Chains::read(&repo, &**context.ui())?;
+            cat::entries(&chains, id.unwrap_or_default())
         }
         What::Tree => tree(args, context)?,
         What::Blob => {

@@ -5,19 +5,18 @@
 use crate::cli::context::Context;
 use crate::cli::secret::{self, Source};
 use crate::crypto::hash;
-use crate::device::memory::Memory;
 use crate::device::{Device, DeviceLock};
 use crate::error::{Error, Kind, Result};
 use crate::id::to_hex;
 use crate::name::{Folder, Name};
 use crate::ops::verify;
+use crate::repo::Repo;
 use crate::repo::author::{Author, Stamp};
 use crate::repo::chain::Chains;
 use crate::repo::index::Index;
 use crate::repo::keyring::Unlock;
 use crate::repo::loader::Loader;
 use crate::repo::publish::Presence;
-use crate::repo::{Repo, Writer};
 use crate::store::Store;
 use crate::store::folder::FolderStore;
 use crate::ui::counted;
@@ -277,18 +276,10 @@ pub fn hold(context: &Context, repo: &Repo, store: &FolderStore) -> Result<Held>
         .unsigned_abs()
         .wrapping_mul(1_000_000_000)
         .wrapping_add(u64::from(now.nanos));
-    let writer = Writer {
-        device: *device.id(),
-        started_ns,
-    };
-    let keys = Arc::clone(repo.keys());
-    let check = move |bytes: &[u8]| *hash::keyed(keys.cache(), bytes).as_bytes();
-    let memory = device.memory(&check)?;
-    let keeper = Arc::clone(&device);
-    let keep = Box::new(move |memory: &Memory| keeper.remember(memory, &check));
+    let author = Author::of_device(&device, repo, started_ns)?;
     Ok(Held {
         device,
-        author: Author::new(writer, memory, keep),
+        author,
         _lock: lock,
     })
 }

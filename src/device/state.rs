@@ -249,6 +249,13 @@ pub struct StateWriter {
     offset: u64,
 }
 
+impl Drop for StateWriter {
+    /// Given up without [`StateWriter::finish`], which has nothing left to remove.
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.beside);
+    }
+}
+
 impl StateWriter {
     /// Begins; what stands at `path` stays until [`StateWriter::finish`].
     ///
@@ -301,7 +308,7 @@ impl StateWriter {
     /// # Errors
     /// Those of the state folder.
     pub fn finish(
-        self,
+        mut self,
         snapshot: Id,
         started: Timestamp,
         root: Folder,
@@ -316,26 +323,14 @@ impl StateWriter {
         header[128..160].copy_from_slice(self.hasher.finish().as_bytes());
         let check = check(&header[..CHECKED]);
         header[CHECKED..CHECKED + 32].copy_from_slice(&check);
+        let flushed = self.file.flush();
         let failed = |error| Error::io(format!("write {}", self.beside.display()), error);
-        let file = self
-            .file
-            .into_inner()
-            .map_err(|error| failed(error.into_error()))?;
-        file.write_all_at(&header, 0).map_err(failed)?;
+        flushed.map_err(failed)?;
+        self.file
+            .get_ref()
+            .write_all_at(&header, 0)
+            .map_err(failed)?;
         std::fs::rename(&self.beside, &self.path).map_err(failed)
-    }
-}
-
-/// Drops what a run that made no snapshot has written beside `path`.
-///
-/// # Errors
-/// Those of the state folder.
-pub fn discard(path: &Path) -> Result<()> {
-    match std::fs::remove_file(path.with_extension("new")) {
-        Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
-            Err(Error::io(format!("remove {}", path.display()), error))
-        }
-        _ => Ok(()),
     }
 }
 

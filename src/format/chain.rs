@@ -42,7 +42,7 @@ pub struct Entry {
     /// Whose chain this is.
     #[serde(serialize_with = "bin::bin")]
     pub device: [u8; 16],
-    /// Counts from 0 without gaps.
+    /// Rises from 0; a number whose entry never came to lie anywhere is passed over.
     pub seq: u64,
     /// The entry before it; none at 0.
     #[serde(serialize_with = "bin::bin", skip_serializing_if = "is_default")]

@@ -13,6 +13,7 @@ use crate::id::{Id, to_hex};
 use crate::limits::PAGE;
 use crate::name::{Folder, Name};
 use crate::repo::Repo;
+use crate::repo::chain::Chains;
 use crate::repo::loader::Loader;
 use crate::units::{moment_to_rfc3339, size_to_text};
 
@@ -107,6 +108,19 @@ pub fn slots(repo: &Repo) -> Vec<String> {
     lines
 }
 
+/// The visible entries whose names begin with `prefix`, by device and number.
+pub fn entries(chains: &Chains, prefix: &str) -> Vec<String> {
+    let visible = chains.visible().filter(|(id, _)| id.starts_with(prefix));
+    let mut found: Vec<_> = visible.collect();
+    found.sort_by_key(|(_, entry)| (entry.device, entry.seq));
+    let mut lines = Vec::new();
+    for (id, one) in found {
+        lines.extend(entry(id, one));
+        lines.push(String::new());
+    }
+    lines
+}
+
 /// A chain's entry, and the snapshot in it.
 pub fn entry(id: &Id, entry: &Entry) -> Vec<String> {
     let mut lines = vec![
@@ -138,9 +152,40 @@ pub fn entry(id: &Id, entry: &Entry) -> Vec<String> {
     }
     match &entry.what {
         What::Snapshot(snapshot) => lines.extend(snapshot_lines(snapshot)),
-        other => lines.push(format!("what        {other:?}")),
+        other => lines.extend(event_lines(other)),
     }
     lines
+}
+
+fn event_lines(what: &What) -> Vec<String> {
+    let each = |word: &str, ids: &[Id]| {
+        let line = |id: &Id| format!("{word:<12}{}", id.to_hex());
+        ids.iter().map(line).collect()
+    };
+    match what {
+        What::Snapshot(_) => Vec::new(),
+        What::Remove { entries, reason } => {
+            let ids: Vec<_> = entries.iter().map(|removed| removed.entry).collect();
+            let mut lines: Vec<_> = each("remove", &ids);
+            lines.push(format!("reason      {reason}"));
+            lines
+        }
+        What::Undelete(ids) => each("undelete", ids),
+        What::Pin { ids, reason } => {
+            let mut lines: Vec<_> = each("pin", ids);
+            lines.push(format!("reason      {reason}"));
+            lines
+        }
+        What::Unpin(ids) => each("unpin", ids),
+        What::Accept { source, entry } => {
+            vec![format!("accept      {} of {source}", entry.to_hex())]
+        }
+        What::KitChecked(seconds) => vec![format!("kit checked {}", moment_to_rfc3339(*seconds))],
+        What::Drill(facts) => vec![format!("drill       {facts:?}")],
+        What::SlotRemoved(slot) => vec![format!("slot removed {}", slot.to_hex())],
+        What::DeviceName(name) => vec![format!("name        {name}")],
+        What::Unknown(word) => vec![format!("unknown     {word:?}")],
+    }
 }
 
 fn snapshot_lines(snapshot: &Snapshot) -> Vec<String> {

@@ -3,6 +3,8 @@
 //! A number of the chain is remembered durably before its entry is put anywhere, so that none is used twice: not after a
 //! crash, not while the mirror that has the last entry is away, and not when a damaged slot hides it.
 
+use crate::crypto::hash;
+use crate::device::Device;
 use crate::device::memory::{Memory, Seen};
 use crate::error::{During, Result};
 use crate::format::chain::{Entry, What};
@@ -10,7 +12,7 @@ use crate::host::Timestamp;
 use crate::id::Id;
 use crate::repo::chain::Chains;
 use crate::repo::{Repo, Writer};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// When, where and by whom an entry is made.
 #[derive(Clone, Debug, Default)]
@@ -46,6 +48,23 @@ impl Author {
         }
     }
 
+    /// What `device` remembers of `repo`. Its lock is held for as long as this lives.
+    ///
+    /// # Errors
+    /// `Damaged` when the memory fails its check.
+    pub fn of_device(device: &Arc<Device>, repo: &Repo, started_ns: u64) -> Result<Self> {
+        let writer = Writer {
+            device: *device.id(),
+            started_ns,
+        };
+        let keys = Arc::clone(repo.keys());
+        let check = move |bytes: &[u8]| *hash::keyed(keys.cache(), bytes).as_bytes();
+        let memory = device.memory(&check)?;
+        let device = Arc::clone(device);
+        let keep = Box::new(move |memory: &Memory| device.remember(memory, &check));
+        Ok(Self::new(writer, memory, keep))
+    }
+
     /// One that remembers for as long as it lives.
     pub fn forgetful(writer: Writer) -> Self {
         Self::new(writer, Memory::default(), Box::new(|_| Ok(())))
@@ -65,21 +84,19 @@ impl Author {
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// This device's next entry. Its predecessor is the newest visible one; its number is higher than any that was ever
-    /// given away.
+    /// This device's next entry. Its number is higher than any that was ever given away.
     ///
     /// # Errors
     /// `Rollback` when the chain has forked.
     pub fn entry(&self, repo: &Repo, chains: &Chains, stamp: Stamp, what: What) -> Result<Entry> {
         let device = self.writer.device;
         let head = chains.head(&device)?;
-        let own = self.memory().own.map(|own| own.seq);
-        let newest = own.max(head.map(|(_, seq)| seq));
+        let last = self.last(chains, head);
         Ok(Entry {
             repo: *repo.id().as_bytes(),
             device,
-            seq: newest.map_or(0, |seq| seq + 1),
-            prev: head.map(|(id, _)| id),
+            seq: last.map_or(0, |(_, seq)| seq + 1),
+            prev: last.map(|(id, _)| id),
             heads: chains.other_heads(&device),
             acked: Vec::new(),
             time: stamp.time,
@@ -90,6 +107,24 @@ impl Author {
             what,
             unknown: 0,
         })
+    }
+
+    /// The entry to follow: the newest visible one, or the one made last if it lies there and nothing shows it, or if
+    /// nothing else is left. The number of one that never came to lie anywhere is passed over.
+    fn last(&self, chains: &Chains, head: Option<(Id, u64)>) -> Option<(Id, u64)> {
+        let own = self.memory().own;
+        match (own, head) {
+            (Some(own), Some((id, seq))) if own.seq > seq => {
+                let id = if chains.lies_there(&own.entry) {
+                    own.entry
+                } else {
+                    id
+                };
+                Some((id, own.seq))
+            }
+            (Some(own), None) => Some((own.entry, own.seq)),
+            _ => head,
+        }
     }
 
     /// Gives the number away, durably. Call it before the entry is put anywhere.

@@ -193,6 +193,11 @@ impl Chains {
             .filter(|id| !self.entries.contains_key(id))
     }
 
+    /// Whether this entry can be read here, visible or not.
+    pub fn lies_there(&self, id: &Id) -> bool {
+        self.entries.contains_key(id)
+    }
+
     /// Whether this entry is visible and not removed.
     pub fn is_live(&self, id: &Id) -> bool {
         self.committed.contains(id) && self.entries.contains_key(id) && !self.removed.contains(id)

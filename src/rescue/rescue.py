@@ -853,12 +853,17 @@ def check_chains(mirror, entries, listed, gone, keys, report):
     for e in entries.values():
         if e.id in listed:
             visible.setdefault((e.device, e.seq), []).append(e)
+    numbers = {(device, i): seq for (device, seq), ids in gone.items() for i in ids}
+    numbers.update(((device, e.id), seq) for (device, seq), here in visible.items() for e in here)
     for (device, seq), here in sorted(visible.items()):
         who = "device " + device.hex()[:8]
-        before = {e.id for e in visible.get((device, seq - 1), ())} | gone.get((device, seq - 1), set())
-        if seq and not before:
-            report.note("%s: its entry number %d is not on this mirror; look on others" % (who, seq - 1))
-        if len(here) > 1 or before and any(e.prev not in before for e in here):
+        for e in here:
+            before = numbers.get((device, e.prev)) if seq else -1
+            if before is None:
+                report.note("%s: the entry before its number %d is not on this mirror; look on others" % (who, seq))
+            elif before >= seq:
+                report.problem(who, Damaged("its entry number %d follows a later one" % seq))
+        if len(here) > 1:
             report.problem(who, Damaged("two histories up to its entry number %d (a fork)" % seq))
         for mirror_id, s in [x for e in here for x in e.acked]:
             if mirror_id == me and (device, s) not in visible and (device, s) not in gone:

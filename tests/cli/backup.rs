@@ -1,6 +1,6 @@
 //! `backup` saves what is named, says what it left out, and is safe to start again.
 
-use crate::util::TestEnv;
+use crate::util::{TestEnv, contents};
 use std::fs::{self, File};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixListener;
@@ -250,4 +250,42 @@ fn sockets_are_passed_by_and_long_names_are_no_problem() {
         ])
         .expect(0);
     assert_eq!(listed.stdout, "file\n");
+}
+
+#[test]
+fn a_rehearsal_counts_and_writes_nothing() {
+    let env = TestEnv::with_repository();
+    env.write("photos/old", b"as it was");
+    env.write("photos/edited", b"before");
+    env.run(["backup", "photos"]).expect(0);
+    env.write("photos/edited", b"after, and longer");
+    env.write("photos/new", &[7; 5000]);
+    let before = (
+        contents(&env.repository()),
+        contents(&env.path(".local/state")),
+    );
+    let ran = env.run(["backup", "-n", "photos"]).expect(0);
+    let out = ran.out();
+    // A file that changed in the second before the last run is read again.
+    assert!(out.contains("3 files") && out.contains("+1 new, "), "{ran}");
+    assert!(
+        out.contains("would be added, before compression\nnothing was saved"),
+        "{ran}"
+    );
+    let after = (
+        contents(&env.repository()),
+        contents(&env.path(".local/state")),
+    );
+    assert!(before == after, "a rehearsal wrote something");
+    let planned = env.run(["backup", "-n", "photos", "--json"]).expect(0);
+    let planned: u64 = planned.field("plan", "bytes").parse().unwrap();
+    let saved = env.run(["backup", "photos"]).expect(0);
+    assert!(saved.out().contains("+1 new, "), "{saved}");
+    assert!((5000..20_000).contains(&planned), "{planned}");
+    fs::remove_dir_all(env.path(".local/state")).unwrap();
+    let again = env.run(["backup", "photos"]).expect(0);
+    assert!(
+        again.out().contains("+3 new, 0 changed"),
+        "a device without state is new: {again}"
+    );
 }

@@ -27,6 +27,12 @@ fn slots_come_and_go() {
     env.run(["key", "list", "--key-file", &second]).expect(12);
     env.run(["key", "remove", &id]).expect(1);
     env.run(["key", "remove", ""]).expect(2);
+    let chain = env.run(["cat", "entry"]).expect(0);
+    let removed = chain
+        .stdout
+        .lines()
+        .find(|line| line.contains("slot removed"));
+    assert!(removed.is_some_and(|line| line.contains(&id)), "{chain}");
 }
 
 #[test]

@@ -16,6 +16,7 @@ use heirloom::limits::PAGE;
 use heirloom::monitor::Collected;
 use heirloom::name::Folder;
 use heirloom::ops::{backup, restore, verify};
+use heirloom::repo::Repo;
 use heirloom::repo::author::Author;
 use heirloom::repo::chain::Chains;
 use heirloom::repo::index::Index;
@@ -24,7 +25,6 @@ use heirloom::repo::loader::Loader;
 use heirloom::repo::packer::Settings;
 use heirloom::repo::publish::Presence;
 use heirloom::repo::view::{self, Found};
-use heirloom::repo::{Repo, Writer};
 use heirloom::source::exclude::Rules;
 use heirloom::store::Store;
 use heirloom::store::memory::MemoryStore;
@@ -259,11 +259,7 @@ impl Client {
     /// Backs up; problems go to `monitor`.
     pub(crate) fn backup(&self, job: &Job, monitor: &Collected) -> Result<backup::Report> {
         let repo = self.open_heard(monitor)?;
-        let device = self.device(&repo)?;
-        let writer = Writer {
-            device: *device.id(),
-            started_ns: 1,
-        };
+        let device = Arc::new(self.device(&repo)?);
         let options = backup::Options {
             source: job.source.clone(),
             paths: vec![job.path.clone()],
@@ -284,13 +280,8 @@ impl Client {
             zone: 0,
         };
         let _lock = device.lock()?;
-        backup::run(
-            &repo,
-            &self.host,
-            &Author::forgetful(writer),
-            &options,
-            monitor,
-        )
+        let author = Author::of_device(&device, &repo, 1)?;
+        backup::run(&repo, &self.host, &author, &options, monitor)
     }
 
     /// Backs up what must be saved without a problem; the new snapshot.

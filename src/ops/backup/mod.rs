@@ -12,7 +12,6 @@ mod teller;
 pub mod trees;
 mod walk;
 
-use crate::device::state;
 use crate::error::{Error, Kind, Result};
 use crate::format::ObjectKind;
 use crate::format::chain::{Entry, What};
@@ -195,7 +194,6 @@ impl Attempt<'_> {
         let walk = self.walk(&ground, force);
         let walked = walk.run(Packing::Packs(Box::new(packer)), &mut || session.renew())?;
         if self.options.skip_if_unchanged && self.is_as_before(&ground, walked.built.tree)? {
-            state::discard(&self.options.state)?;
             return Ok(Some(walked.report));
         }
         let mut entry = self.entry(chains, &ground.parent, &walked, started)?;
