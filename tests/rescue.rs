@@ -5,7 +5,7 @@
 use crate::golden::{self, MANIFESTS, SOURCE};
 use crate::world::{World, assert_same, make_fifo, noise, set_mtime};
 use heirloom::crypto::hash;
-use heirloom::repo::put_rescue_files;
+use heirloom::repo::create::put_rescue_files;
 use heirloom::rescue;
 use std::ffi::OsStr;
 use std::fs;

@@ -3,7 +3,7 @@
 use crate::cli::context::Context;
 use crate::cli::create::{self, Alone, KitArgs};
 use crate::cli::exit::{Done, Outcome};
-use crate::cli::open::{self, View};
+use crate::cli::open;
 use crate::cli::{paths, verify};
 use crate::compress::Level;
 use crate::crypto::hash;
@@ -11,6 +11,7 @@ use crate::error::{Error, Kind, Result};
 use crate::ops::backup::{self, Options, Report};
 use crate::ops::verify::Level as Depth;
 use crate::repo::Repo;
+use crate::repo::look::Look;
 use crate::repo::packer::Settings;
 use crate::source::exclude::{self, Rules, Wishes};
 use crate::store::folder::FolderStore;
@@ -148,9 +149,9 @@ pub fn run(args: &BackupArgs, context: &Context) -> Result<Done> {
     }
     tell(context, &options, &report);
     if args.verify {
-        let view = View::of(context, Arc::clone(&repo))?;
+        let look = Look::at(&repo, &**context.ui())?;
         let began = context.host().elapsed();
-        let found = view.verify(context, Depth::Content)?;
+        let found = open::verify(context, &look, Depth::Content)?;
         verify::tell(context, &found, Depth::Content, began, &mut done);
     }
     finish(context, args, &options, &report, began, &mut done);

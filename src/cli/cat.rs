@@ -3,7 +3,7 @@
 use crate::cli::context::Context;
 use crate::cli::environment;
 use crate::cli::exit::Done;
-use crate::cli::open::{self, View};
+use crate::cli::open;
 use crate::cli::select::FilterArgs;
 use crate::error::{Error, Kind, Result};
 use crate::id::Id;
@@ -77,7 +77,7 @@ pub fn run(args: &CatArgs, context: &Context) -> Result<Done> {
         What::Tree => tree(args, context)?,
         What::Blob => {
             let id = whole_id(id)?;
-            let bytes = cat::blob(&View::open(context)?.loader, &id)?;
+            let bytes = cat::blob(&open::look(context)?.loader, &id)?;
             context.ui().end_progress();
             if context.ui().style().json {
                 return Err(Error::new(Kind::Usage, "the bytes of a blob are no JSON")
@@ -111,7 +111,7 @@ fn whole_id(text: Option<&str>) -> Result<Id> {
 }
 
 fn tree(args: &CatArgs, context: &Context) -> Result<Vec<String>> {
-    let view = View::open(context)?;
+    let view = open::look(context)?;
     let id = args.id.as_ref().and_then(|id| Id::from_hex(id.to_str()?));
     if let Some(id) = id {
         return cat::tree(&view.loader, &id);

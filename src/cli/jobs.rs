@@ -1,8 +1,8 @@
 //! Which snapshot is restored into which folder.
 
-use crate::cli::open::View;
 use crate::error::Result;
 use crate::id::Id;
+use crate::repo::look::Look;
 use crate::repo::snapshots::{self, Filter, Found, Wanted, Which};
 use crate::repo::view;
 use std::collections::BTreeSet;
@@ -23,7 +23,7 @@ pub struct Job {
 }
 
 /// The newest good snapshot of each source, the newest first.
-pub fn newest_of_each<'a>(view: &'a View, filter: &Filter) -> Vec<Found<'a>> {
+pub fn newest_of_each<'a>(view: &'a Look, filter: &Filter) -> Vec<Found<'a>> {
     let mut seen = BTreeSet::new();
     let mut newest: Vec<_> = snapshots::list(&view.chains, filter);
     newest.retain(|found| found.snapshot.suspect.is_none());
@@ -37,7 +37,7 @@ pub fn newest_of_each<'a>(view: &'a View, filter: &Filter) -> Vec<Found<'a>> {
 /// # Errors
 /// `NotFound`, `Usage` when it is not clear which snapshot is meant.
 pub fn jobs(
-    view: &View,
+    view: &Look,
     wanted: &Wanted,
     filter: &Filter,
     target: Option<&Path>,
@@ -77,7 +77,7 @@ pub fn jobs(
 
 /// A folder is filled where it was; a file is put into the folder it was in.
 fn in_place(
-    view: &View,
+    view: &Look,
     root: Id,
     path: &[u8],
     job: &dyn Fn(Vec<u8>, PathBuf) -> Job,

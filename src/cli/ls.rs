@@ -2,7 +2,7 @@
 
 use crate::cli::context::Context;
 use crate::cli::exit::{Done, Outcome};
-use crate::cli::open::View;
+use crate::cli::open;
 use crate::cli::select::FilterArgs;
 use crate::error::{Error, Kind, Result};
 use crate::format::tree::node::{Node, NodeKind};
@@ -39,7 +39,7 @@ pub struct LsArgs {
 /// `NotFound`, and those of opening; a damaged folder is passed by and is an outcome.
 pub fn run(args: &LsArgs, context: &Context) -> Result<Done> {
     let wanted = Wanted::parse(args.snapshot.as_encoded_bytes())?;
-    let view = View::open(context)?;
+    let view = open::look(context)?;
     let found = snapshots::resolve(&view.chains, &wanted.which, &args.filter.filter())?;
     context.ui().end_progress();
     let mut lister = Lister {

@@ -12,11 +12,8 @@ use crate::name::{Folder, Name};
 use crate::ops::verify;
 use crate::repo::Repo;
 use crate::repo::author::{Author, Stamp};
-use crate::repo::chain::Chains;
-use crate::repo::index::Index;
 use crate::repo::keyring::Unlock;
-use crate::repo::loader::Loader;
-use crate::repo::publish::Presence;
+use crate::repo::look::Look;
 use crate::store::Store;
 use crate::store::folder::FolderStore;
 use crate::ui::counted;
@@ -160,69 +157,33 @@ pub fn unlock_with(context: &Context, secret: crate::format::key_slot::SlotSecre
     unlock
 }
 
-/// Everything a verb needs that only reads.
-pub struct View {
-    /// The repository.
-    pub repo: Arc<Repo>,
-    /// Its snapshots.
-    pub chains: Chains,
-    /// Its packs.
-    pub presence: Presence,
-    /// Which blob lies where.
-    pub index: Arc<Index>,
-    /// Reads blobs.
-    pub loader: Arc<Loader>,
+/// Opens the repository and looks at it.
+///
+/// # Errors
+/// As [`repository`].
+pub fn look(context: &Context) -> Result<Look> {
+    let (repo, ..) = repository(context)?;
+    Look::at(&repo, &**context.ui())
 }
 
-impl View {
-    /// Looks at an open repository.
-    ///
-    /// # Errors
-    /// Those of the store.
-    pub fn of(context: &Context, repo: Arc<Repo>) -> Result<Self> {
-        let monitor = &**context.ui();
-        let chains = Chains::read(&repo, monitor)?;
-        let presence = Presence::read(&repo, monitor)?;
-        let index = Arc::new(Index::open(&repo, &presence, monitor, &mut |_| {
-            Ok(Vec::new())
-        })?);
-        let loader = Arc::new(Loader::new(&repo, &index));
-        Ok(Self {
-            repo,
-            chains,
-            presence,
-            index,
-            loader,
-        })
-    }
-
-    /// Opens the repository and looks at it.
-    ///
-    /// # Errors
-    /// As [`repository`].
-    pub fn open(context: &Context) -> Result<Self> {
-        let (repo, ..) = repository(context)?;
-        Self::of(context, repo)
-    }
-
-    /// Verifies it.
-    ///
-    /// # Errors
-    /// Those of the op.
-    pub fn verify(&self, context: &Context, level: verify::Level) -> Result<verify::Report> {
-        let options = verify::Options {
-            level,
-            workers: context.readers(),
-        };
-        verify::run(
-            &self.repo,
-            &self.presence,
-            &self.index,
-            &self.chains,
-            &options,
-            &**context.ui(),
-        )
-    }
+/// Verifies what was looked at.
+///
+/// # Errors
+/// Those of the op.
+pub fn verify(context: &Context, look: &Look, level: verify::Level) -> Result<verify::Report> {
+    let options = verify::Options {
+        level,
+        workers: context.readers(),
+    };
+    let monitor = &**context.ui();
+    verify::run(
+        &look.repo,
+        &look.presence,
+        &look.index,
+        &look.chains,
+        &options,
+        monitor,
+    )
 }
 
 /// This device in that repository, locked for one session.

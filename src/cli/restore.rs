@@ -4,12 +4,13 @@ use crate::cli::context::Context;
 use crate::cli::exit::{Done, Outcome};
 use crate::cli::jobs::{self, Job};
 use crate::cli::kit::resolved;
-use crate::cli::open::View;
+use crate::cli::open;
 use crate::cli::paths::quoted;
 use crate::cli::select::FilterArgs;
 use crate::cli::{snapshots as list, terminal};
 use crate::error::{Error, Kind, Result};
 use crate::ops::restore::{self, Options, Overwrite, Report};
+use crate::repo::look::Look;
 use crate::repo::snapshots::{Filter, Wanted, Which};
 use crate::ui::json::{self, Event};
 use crate::ui::{counted, escape, prompt};
@@ -102,7 +103,7 @@ pub fn run(args: &RestoreArgs, context: &Context) -> Result<Done> {
     if let Some(target) = &args.target {
         refuse_own(context, target)?;
     }
-    let view = View::open(context)?;
+    let view = open::look(context)?;
     if !somewhere {
         offer(context, &view, &args.filter.filter());
         return Ok(Done::well());
@@ -158,7 +159,7 @@ fn refuse_own(context: &Context, target: &Path) -> Result<()> {
 }
 
 /// The newest good snapshot of each source, and the command that brings one back.
-fn offer(context: &Context, view: &View, filter: &Filter) {
+fn offer(context: &Context, view: &Look, filter: &Filter) {
     let ui = context.ui();
     ui.end_progress();
     let newest = jobs::newest_of_each(view, filter);
@@ -204,7 +205,7 @@ fn options(args: &RestoreArgs, context: &Context, job: &Job, dry_run: bool) -> O
     }
 }
 
-fn ask_to_delete(args: &RestoreArgs, context: &Context, view: &View, jobs: &[Job]) -> Result<()> {
+fn ask_to_delete(args: &RestoreArgs, context: &Context, view: &Look, jobs: &[Job]) -> Result<()> {
     let ui = context.ui();
     let mut count = 0;
     for job in jobs {

@@ -2,7 +2,7 @@
 
 use crate::cli::context::Context;
 use crate::cli::exit::{Done, Outcome};
-use crate::cli::open::{self, View};
+use crate::cli::open;
 use crate::error::Result;
 use crate::mirror::scrub;
 use crate::ops::verify::{Level, Report};
@@ -54,7 +54,7 @@ pub fn run(args: &VerifyArgs, context: &Context) -> Result<Done> {
         Depth::Stored => Level::Stored,
         Depth::Content => Level::Content,
     };
-    let report = View::open(context)?.verify(context, level)?;
+    let report = open::verify(context, &open::look(context)?, level)?;
     tell(context, &report, level, began, &mut done);
     Ok(done)
 }

@@ -71,8 +71,8 @@ impl Chains {
             Ok(())
         })?;
         let leaves = present.iter().map(Id::to_hex).collect();
-        repo.copies().keep_only(Folder::Commits, &slots);
-        repo.copies().keep_only(Folder::Entries, &leaves);
+        repo.keep_only(Folder::Commits, &slots);
+        repo.keep_only(Folder::Entries, &leaves);
         let slots_before = std::mem::replace(&mut self.slots_seen, slots.clone());
         for leaf in slots.difference(&slots_before) {
             self.read_slot(repo, leaf, monitor)?;

@@ -12,6 +12,7 @@ use crate::name::{Folder, Name};
 use crate::repo::Repo;
 use crate::repo::index::Index;
 use crate::repo::index::row::Place;
+use crate::store::Store;
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -182,13 +183,32 @@ impl Loader {
         len: u64,
         plain: &mut Vec<u8>,
     ) -> Result<usize> {
+        let store = self.repo.store();
+        let first = self.read_plain_from(&**store, place, offset, len, plain);
+        if !matches!(&first, Err(error) if error.is_about_the_object()) {
+            return first;
+        }
+        for copy in store.copies() {
+            if let Ok(from) = self.read_plain_from(&*copy, place, offset, len, plain) {
+                return Ok(from);
+            }
+        }
+        first
+    }
+
+    fn read_plain_from(
+        &self,
+        store: &dyn Store,
+        place: &Place,
+        offset: u64,
+        len: u64,
+        plain: &mut Vec<u8>,
+    ) -> Result<usize> {
         let name = Name::hashed(Folder::Packs, &place.pack.to_hex());
-        let at = || format!("read {name} from {}", self.repo.store().location());
-        let reader = self.header(place, &name).during(at)?;
+        let at = || store.location().reading(&name);
+        let reader = self.header(store, place, &name).during(at)?;
         let range = reader.range_of(offset, len);
-        *plain = self
-            .repo
-            .store()
+        *plain = store
             .get_range(&name, range.clone())
             .map_err(gone_is_damage)
             .during(at)?;
@@ -200,7 +220,7 @@ impl Loader {
             .ok_or_else(|| damaged_pack(place, "it is shorter than the index says"))
     }
 
-    fn header(&self, place: &Place, name: &Name) -> Result<Arc<BoxReader>> {
+    fn header(&self, store: &dyn Store, place: &Place, name: &Name) -> Result<Arc<BoxReader>> {
         let cached = self
             .headers
             .lock()
@@ -210,7 +230,7 @@ impl Loader {
             return Ok(reader);
         }
         let open = |range: Range<u64>| {
-            let bytes = self.repo.store().get_range(name, range);
+            let bytes = store.get_range(name, range);
             let bytes = bytes.map_err(gone_is_damage)?;
             self.repo
                 .opener()

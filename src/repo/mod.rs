@@ -6,9 +6,11 @@
 pub mod author;
 pub mod blocks;
 pub mod chain;
+pub mod create;
 pub mod index;
 pub mod keyring;
 pub mod loader;
+pub mod look;
 pub mod packer;
 pub mod publish;
 pub mod snapshots;
@@ -22,15 +24,15 @@ use crate::format::ObjectKind;
 use crate::format::boxes::{Opened, Opener, Sealer};
 use crate::format::header::{BoxHeader, RepoId};
 use crate::format::key_slot::{KeySlot, SlotKind};
-use crate::format::mirror::{MirrorRecord, PROTOCOL};
+use crate::format::mirror::MirrorRecord;
 use crate::host::Host;
 use crate::id::Id;
 use crate::limits::PAGE;
 use crate::monitor::Monitor;
 use crate::name::{Folder, Name};
 use crate::repo::keyring::{KeyRing, Unlock};
-use crate::rescue;
 use crate::store::{Payload, Store};
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -55,68 +57,11 @@ pub struct Repo {
     newer: bool,
     ring: KeyRing,
     cache: PathBuf,
+    /// Of several mirrors this is one: what it does not list may lie on another.
+    one_of_many: bool,
 }
 
 impl Repo {
-    /// Makes a repository in an empty place: rescue files, key slots, and the marker last, so that a place without a
-    /// marker is never half a repository that looks whole. Key slots of an init that was interrupted open nothing, and
-    /// go. `ready` is called when the marker alone is missing: what must not be lost with a crash is written there.
-    ///
-    /// # Errors
-    /// `Refused` where anything of a repository is found; those of `ready`.
-    pub fn init(
-        store: Arc<dyn Store>,
-        slots: &[keyring::NewSlot],
-        cache: &Path,
-        host: &dyn Host,
-        ready: &mut dyn FnMut(&Self) -> Result<()>,
-    ) -> Result<Self> {
-        for name in left_by_init(&*store)? {
-            store.delete(&name)?;
-        }
-        let mut number = [0; 16];
-        host.random(&mut number);
-        let id = RepoId::new(number);
-        let root = RootKey::random(|bytes| host.random(bytes));
-        let mut sealed = Vec::new();
-        for slot in slots {
-            sealed.push(slot.seal(&root, id, host)?);
-        }
-        put_rescue_files(&*store)?;
-        for slot in &sealed {
-            keyring::put_slot(&*store, slot)?;
-        }
-        let mut mirror_id = [0; 16];
-        host.random(&mut mirror_id);
-        let mirror = MirrorRecord {
-            protocol: PROTOCOL,
-            id: mirror_id,
-            made: host.now().seconds,
-            cas: store.location().abilities.put_if_absent,
-            ..MirrorRecord::default()
-        };
-        let keys = Arc::new(Keys::new(&root, id.as_bytes()));
-        let repo = Self {
-            opener: Opener::new(Arc::clone(&keys), id),
-            store,
-            id,
-            root,
-            keys,
-            mirror: Some(mirror.clone()),
-            newer: false,
-            ring: KeyRing::of(sealed),
-            cache: cache.join(crate::id::to_hex(id.as_bytes())),
-        };
-        let sealer = repo.sealer(Writer {
-            device: [0; 16],
-            started_ns: 0,
-        });
-        let marker = seal(&sealer, ObjectKind::Mirror, &mirror.encode(), host)?;
-        ready(&repo)?;
-        repo.store.put(&Name::marker(), &Payload::new(marker))?;
-        Ok(repo)
-    }
-
     /// Opens the repository at `store` with one secret.
     ///
     /// # Errors
@@ -164,6 +109,54 @@ impl Repo {
             newer,
             ring,
             cache,
+            one_of_many: false,
+        })
+    }
+
+    /// The same repository on one mirror alone: its own marker, its own key slots.
+    ///
+    /// # Errors
+    /// `Unreachable` where the marker is not there, since an unmounted disk looks like that; `Refused` where another
+    /// repository lies.
+    pub fn on(&self, store: Arc<dyn Store>, monitor: &dyn Monitor) -> Result<Self> {
+        let Some(marker) = read_marker(&*store)? else {
+            let what = format!(
+                "no marker at {}: treated as not connected",
+                store.location()
+            );
+            return Err(Error::new(Kind::Unreachable, what).hint(
+                "is the disk plugged in? heirloom mirror add makes a mirror of another place",
+            ));
+        };
+        if let Ok(header) = BoxHeader::decode(&marker)
+            && header.repo != self.id
+        {
+            let (at, found, own) = (store.location(), header.repo, self.id);
+            let what = format!("{at} holds repository {found}, not {own}");
+            return Err(Error::new(Kind::Refused, what)
+                .hint("perhaps it is another disk; -r looks at it on purpose"));
+        }
+        let mut newer = false;
+        let mirror = match open_marker(&self.opener, &marker) {
+            Ok(record) => Some(record),
+            Err(error) => {
+                newer = error.kind() == Kind::TooNew;
+                let at = format!("read the marker of {}", store.location());
+                monitor.problem(&error.during(at));
+                None
+            }
+        };
+        Ok(Self {
+            ring: KeyRing::read(&*store, monitor)?,
+            store,
+            id: self.id,
+            root: self.root.clone(),
+            keys: Arc::clone(&self.keys),
+            opener: Opener::new(Arc::clone(&self.keys), self.id),
+            mirror,
+            newer,
+            cache: self.cache.clone(),
+            one_of_many: self.store.copies().len() > 1,
         })
     }
 
@@ -257,8 +250,22 @@ impl Repo {
     /// # Errors
     /// `NotFound`, `Damaged` (also when the bytes do not hash to the name), `TooNew`.
     pub fn read(&self, kind: ObjectKind, name: &Name) -> Result<Opened> {
-        let bytes = self.store.get(name, kind.bytes_max())?;
-        self.open_named(kind, name, &bytes)
+        self.fetch(kind, name).map(|(_, opened)| opened)
+    }
+
+    /// The bytes and what they hold, from the first copy that opens.
+    fn fetch(&self, kind: ObjectKind, name: &Name) -> Result<(Vec<u8>, Opened)> {
+        let from = |store: &dyn Store| -> Result<_> {
+            let bytes = store.get(name, kind.bytes_max())?;
+            let opened = self.open_named(kind, name, &bytes)?;
+            Ok((bytes, opened))
+        };
+        let first = from(&*self.store);
+        if !matches!(&first, Err(error) if error.kind() == Kind::Damaged) {
+            return first;
+        }
+        let mut copies = self.store.copies().into_iter();
+        copies.find_map(|copy| from(&*copy).ok()).map_or(first, Ok)
     }
 
     /// As [`Repo::read`], for an object that never changes and was listed in this session: its bytes may come from the
@@ -272,10 +279,16 @@ impl Repo {
         if let Some(opened) = copy.and_then(|bytes| self.open_named(kind, name, &bytes).ok()) {
             return Ok(opened);
         }
-        let bytes = self.store.get(name, kind.bytes_max())?;
-        let opened = self.open_named(kind, name, &bytes)?;
+        let (bytes, opened) = self.fetch(kind, name)?;
         copies.put(name, &bytes);
         Ok(opened)
+    }
+
+    /// Drops the copies of what is not listed any more, where the listing is of all mirrors.
+    pub fn keep_only(&self, folder: Folder, leaves: &BTreeSet<String>) {
+        if !self.one_of_many {
+            self.copies().keep_only(folder, leaves);
+        }
     }
 
     /// Copies of small objects on this device.
@@ -325,18 +338,6 @@ pub fn seal(sealer: &Sealer, kind: ObjectKind, record: &[u8], host: &dyn Host) -
     sealer.seal(kind, &[], record, &random)
 }
 
-/// Writes or renews the three files for a person without this program.
-///
-/// # Errors
-/// Those of the store.
-pub fn put_rescue_files(store: &dyn Store) -> Result<()> {
-    for (leaf, text) in rescue::FILES {
-        let name = Name::new(Folder::Top, leaf).expect("rescue files have names of the top folder");
-        store.put(&name, &Payload::new(text.as_bytes().to_vec()))?;
-    }
-    Ok(())
-}
-
 /// What a place without a repository is answered with.
 fn no_repository(store: &dyn Store) -> Error {
     Error::new(
@@ -357,39 +358,6 @@ fn read_marker(store: &dyn Store) -> Result<Option<Vec<u8>>> {
 
 fn open_marker(opener: &Opener, bytes: &[u8]) -> Result<MirrorRecord> {
     MirrorRecord::decode(&opener.open(ObjectKind::Mirror, bytes)?.record)
-}
-
-/// Where there is neither a marker nor anything that key slots could open: the slots that an interrupted init left.
-fn left_by_init(store: &dyn Store) -> Result<Vec<Name>> {
-    let mut found = read_marker(store)?.is_some();
-    for folder in [
-        Folder::Packs,
-        Folder::Entries,
-        Folder::Commits,
-        Folder::Marks,
-    ] {
-        store.list(folder, &mut |_| {
-            found = true;
-            Ok(())
-        })?;
-    }
-    if found {
-        return Err(Error::new(
-            Kind::Refused,
-            format!("{} already holds a repository", store.location()),
-        )
-        .hint(
-            "nothing is ever overwritten; use it with `heirloom backup`, or choose an empty folder",
-        ));
-    }
-    let mut slots = Vec::new();
-    for folder in [Folder::Keys, Folder::Keys2] {
-        store.list(folder, &mut |listed| {
-            slots.push(listed.name);
-            Ok(())
-        })?;
-    }
-    Ok(slots)
 }
 
 /// Key slots as read back, for callers that hold several.

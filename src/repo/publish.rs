@@ -106,7 +106,7 @@ fn read_marks(repo: &Repo, damaged: &mut dyn FnMut(Error) -> Result<()>) -> Resu
         Ok(())
     })?;
     let leaves = marks.ids.iter().map(Id::to_hex).collect();
-    repo.copies().keep_only(Folder::Marks, &leaves);
+    repo.keep_only(Folder::Marks, &leaves);
     for id in marks.ids.clone() {
         let name = Name::hashed(Folder::Marks, &id.to_hex());
         let read = repo.read_listed(ObjectKind::Mark, &name);

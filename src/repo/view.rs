@@ -18,6 +18,7 @@ pub struct Nodes<'a> {
     pending: Vec<(Id, usize)>,
     leaf: std::vec::IntoIter<Node>,
     names: Arc<OwnerNames>,
+    visited: Option<Vec<Id>>,
 }
 
 /// Owner and group names as a leaf recorded them.
@@ -37,7 +38,24 @@ impl<'a> Nodes<'a> {
             pending: vec![(tree, 0)],
             leaf: Vec::new().into_iter(),
             names: Arc::default(),
+            visited: None,
         }
+    }
+
+    /// The same, keeping the ids of the trees it comes through.
+    pub fn recording(loader: &'a Loader, tree: Id) -> Self {
+        Self {
+            visited: Some(Vec::new()),
+            ..Self::of(loader, tree)
+        }
+    }
+
+    /// The trees come through since this was asked last, the one that could not be read among them.
+    pub fn visited(&mut self) -> Vec<Id> {
+        self.visited
+            .as_mut()
+            .map(std::mem::take)
+            .unwrap_or_default()
     }
 
     /// The next node; `None` at the end.
@@ -57,6 +75,9 @@ impl<'a> Nodes<'a> {
                     Kind::Damaged,
                     format!("tree {tree} nests too deep"),
                 ));
+            }
+            if let Some(visited) = &mut self.visited {
+                visited.push(tree);
             }
             match TreeBlob::decode(&self.loader.load(BlobKind::Tree, &tree)?)? {
                 TreeBlob::Inner(children) => {

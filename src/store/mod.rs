@@ -131,6 +131,11 @@ pub trait Store: Send + Sync {
     fn list(&self, folder: Folder, each: &mut dyn FnMut(Listed) -> Result<()>) -> Result<u64>;
     /// Done already is done.
     fn delete(&self, name: &Name) -> Result<()>;
+    /// The single stores behind this one, nearest first, where it reads from several; nothing otherwise. What turns out
+    /// to be damaged when it is opened can so be asked for again, of each.
+    fn copies(&self) -> Vec<Arc<dyn Store>> {
+        Vec::new()
+    }
 }
 
 impl<S: Store + ?Sized> Store for Arc<S> {
@@ -164,5 +169,9 @@ impl<S: Store + ?Sized> Store for Arc<S> {
 
     fn delete(&self, name: &Name) -> Result<()> {
         (**self).delete(name)
+    }
+
+    fn copies(&self) -> Vec<Arc<dyn Store>> {
+        (**self).copies()
     }
 }

@@ -9,10 +9,8 @@
 
 pub mod directories;
 pub mod row;
+mod tables;
 
-use crate::crypto::hash;
-use crate::device::table::writer::TableWriter;
-use crate::device::table::{self, Table};
 use crate::error::{Error, Kind, Result};
 use crate::format::index::{Run, RunBuilder};
 use crate::format::{BlobKind, ObjectKind};
@@ -22,29 +20,16 @@ use crate::monitor::{Counter, Monitor};
 use crate::name::{Folder, Name};
 use crate::repo::Repo;
 use crate::repo::index::directories::pack_directory;
-use crate::repo::index::row::{
-    PackInfo, Place, decode_aux, encode_aux, encode_row, pack_number, place_of, row_sum, table_name,
-};
+use crate::repo::index::row::{Place, pack_number, place_of, row_sum};
+use crate::repo::index::tables::Tables;
 use crate::repo::publish::Presence;
 use std::collections::{HashMap, HashSet};
-use std::path::PathBuf;
-use std::sync::{Arc, PoisonError, RwLock};
-
-/// Tables at which all are merged into one.
-const TABLES_MAX: usize = 8;
-
-struct Loaded {
-    table: Table,
-    packs: Vec<PackInfo>,
-    runs: Vec<Id>,
-}
 
 /// Every blob this session may lean on.
 pub struct Index {
-    /// Replaced as a whole, so that a look-up costs one count and no lock is held while the disk is read.
-    tables: RwLock<Arc<Vec<Arc<Loaded>>>>,
-    folder: PathBuf,
-    check_key: crate::crypto::secret::Secret<32>,
+    tables: Tables,
+    /// The runs that lie on the mirror.
+    listed: HashSet<Id>,
     missing: Vec<Id>,
 }
 
@@ -79,72 +64,77 @@ impl Index {
         publish: &mut dyn FnMut(&Run) -> Result<Vec<Id>>,
     ) -> Result<Self> {
         let mut index = Self {
-            tables: RwLock::default(),
-            folder: repo.cache().join("index"),
-            check_key: repo.keys().cache().clone(),
+            tables: Tables::at(repo.cache().join("index"), repo.keys().cache().clone()),
+            listed: HashSet::new(),
             missing: Vec::new(),
         };
-        index.load_tables(presence)?;
+        index.tables.load(presence)?;
         index.fetch_runs(repo, presence, monitor)?;
         index.read_directories(repo, presence, monitor, publish)?;
-        let wrong = index.packs(presence, false).into_iter();
-        index.missing = wrong.filter(|pack| !presence.is_tombed(pack)).collect();
-        index.merge_if_many(presence)?;
+        index.missing = index.find_missing(presence);
+        index.tables.merge_if_many(presence)?;
         Ok(index)
     }
 
-    fn check(&self) -> impl Fn(&[u8]) -> [u8; 32] + '_ {
-        |bytes| *hash::keyed(&self.check_key, bytes).as_bytes()
+    /// Packs that have the length a run gives them; a run that gives another says nothing of them.
+    fn known(&self, presence: &Presence) -> HashSet<Id> {
+        let tables = self.tables.list();
+        let all = tables.iter().flat_map(|loaded| &loaded.behind.packs);
+        let right = all.filter(|pack| presence.packs().get(&pack.id) == Some(&pack.len));
+        right.map(|pack| pack.id).collect()
     }
 
-    fn list(&self) -> Arc<Vec<Arc<Loaded>>> {
-        Arc::clone(&self.tables.read().unwrap_or_else(PoisonError::into_inner))
+    /// Packs that a run on this mirror names, no mark names and the listing lacks or has at another length.
+    fn find_missing(&self, presence: &Presence) -> Vec<Id> {
+        let tables = self.tables.list();
+        let named = tables.iter().flat_map(|loaded| loaded.behind.named());
+        let mut missing: Vec<Id> = named
+            .filter(|(run, pack)| {
+                self.listed.contains(run)
+                    && presence.packs().get(&pack.id) != Some(&pack.len)
+                    && !presence.is_tombed(&pack.id)
+            })
+            .map(|(_, pack)| pack.id)
+            .collect();
+        missing.sort_unstable();
+        missing.dedup();
+        missing
     }
 
-    fn replace(&self, tables: Vec<Arc<Loaded>>) {
-        *self.tables.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(tables);
-    }
-
-    fn load_tables(&mut self, presence: &Presence) -> Result<()> {
-        for path in table::list(&self.folder)? {
-            let loaded = Table::open(&path, &self.check()).ok().and_then(|table| {
-                let (packs, runs) = decode_aux(table.aux(), presence)?;
-                Some(Loaded { table, packs, runs })
-            });
-            match loaded {
-                Some(loaded) => self.push(loaded),
-                None => table::remove(&path)?,
+    /// The runs that these tables were made from, each with the packs it names and their lengths.
+    pub fn runs(&self) -> HashMap<Id, Vec<(Id, u64)>> {
+        let mut runs = HashMap::<Id, Vec<_>>::new();
+        for loaded in self.tables.list().iter() {
+            for (run, pack) in loaded.behind.named() {
+                runs.entry(*run).or_default().push((pack.id, pack.len));
             }
         }
-        Ok(())
+        runs
     }
 
-    fn push(&self, loaded: Loaded) {
-        let mut tables = self.list().to_vec();
-        tables.push(Arc::new(loaded));
-        self.replace(tables);
+    /// The runs that lie on the mirror.
+    pub fn listed(&self) -> &HashSet<Id> {
+        &self.listed
     }
 
-    /// Packs of which a run gives the length that they have (any other run says nothing), or another one.
-    fn packs(&self, presence: &Presence, right: bool) -> HashSet<Id> {
-        let tables = self.list();
-        let all = tables.iter().flat_map(|loaded| &loaded.packs);
-        let is_right = |pack: &PackInfo| presence.packs().get(&pack.id) == Some(&pack.len);
-        let wanted = all.filter(|pack| is_right(pack) == right);
-        wanted.map(|pack| pack.id).collect()
-    }
-
-    fn fetch_runs(&self, repo: &Repo, presence: &Presence, monitor: &dyn Monitor) -> Result<()> {
+    fn fetch_runs(
+        &mut self,
+        repo: &Repo,
+        presence: &Presence,
+        monitor: &dyn Monitor,
+    ) -> Result<()> {
         let known: HashSet<Id> = self
+            .tables
             .list()
             .iter()
-            .flat_map(|loaded| loaded.runs.clone())
+            .flat_map(|loaded| loaded.behind.runs.clone())
             .collect();
-        let mut wanted = Vec::new();
         repo.store().list(Folder::Index, &mut |listed| {
-            wanted.extend(Id::from_hex(listed.name.leaf()).filter(|id| !known.contains(id)));
+            self.listed.extend(Id::from_hex(listed.name.leaf()));
             Ok(())
         })?;
+        let mut wanted: Vec<_> = self.listed.difference(&known).copied().collect();
+        wanted.sort_unstable();
         if wanted.is_empty() {
             return Ok(());
         }
@@ -154,7 +144,7 @@ impl Index {
             let name = Name::hashed(Folder::Index, &id.to_hex());
             let read = repo.read(ObjectKind::IndexRun, &name);
             match read.and_then(|opened| Run::decode(&opened.area, &opened.record)) {
-                Ok(run) => self.add_run(&run, &[id], presence)?,
+                Ok(run) => self.tables.add_run(&run, &[id], presence)?,
                 Err(error) if matches!(error.kind(), Kind::Damaged | Kind::TooNew) => {
                     monitor.problem(
                         &error.during(format!("{name} is passed by; packs tell what it held")),
@@ -175,7 +165,7 @@ impl Index {
         monitor: &dyn Monitor,
         publish: &mut dyn FnMut(&Run) -> Result<Vec<Id>>,
     ) -> Result<()> {
-        let known = self.packs(presence, true);
+        let known = self.known(presence);
         let mut loose: Vec<_> = presence
             .packs()
             .iter()
@@ -219,113 +209,18 @@ impl Index {
             return Ok(());
         }
         let ids = publish(&run)?;
-        self.add_run(&run, &ids, presence)
+        self.tables.add_run(&run, &ids, presence)
     }
 
-    /// Adds a run's rows as one more table; `ids` are the runs on the mirror that say the same.
-    ///
-    /// # Errors
-    /// Those of the cache folder.
-    pub fn add_run(&self, run: &Run, ids: &[Id], presence: &Presence) -> Result<()> {
-        let packs = run.packs.iter();
-        let packs = packs.map(|pack| PackInfo::new(pack.id, pack.kind, pack.file_len, presence));
-        self.add_table(run, ids, packs.collect())
-    }
-
-    /// As [`Index::add_run`], for packs that this session has just put.
+    /// Adds the rows of a run that this session has put, as it has its packs.
     ///
     /// # Errors
     /// Those of the cache folder.
     pub fn add_own(&self, run: &Run, ids: &[Id]) -> Result<()> {
-        let packs = run.packs.iter();
-        let packs = packs.map(|pack| PackInfo::own(pack.id, pack.kind, pack.file_len));
-        self.add_table(run, ids, packs.collect())
+        self.tables.add_own(run, ids)
     }
 
-    fn add_table(&self, run: &Run, ids: &[Id], packs: Vec<PackInfo>) -> Result<()> {
-        let aux = encode_aux(&packs, ids);
-        let path = self.folder.join(table_name(&aux));
-        let blocks: Vec<_> = run
-            .packs
-            .iter()
-            .zip(0u32..)
-            .flat_map(|(pack, number)| {
-                let mut offset = 0u32;
-                pack.blocks.iter().map(move |block| {
-                    let start = offset;
-                    offset = offset.saturating_add(block.stored_len);
-                    (number, start, block)
-                })
-            })
-            .collect();
-        let mut writer = TableWriter::create(&path)?;
-        for row in &run.rows {
-            let Some((pack, start, block)) = blocks.get(row.block as usize) else {
-                continue;
-            };
-            let bytes = encode_row(&row.prefix, *pack, *start, block, row.offset, row.len);
-            writer.push(&bytes)?;
-        }
-        writer.finish(&aux, &self.check())?;
-        let table = Table::open(&path, &self.check())?;
-        self.push(Loaded {
-            table,
-            packs,
-            runs: ids.to_vec(),
-        });
-        Ok(())
-    }
-
-    fn merge_if_many(&self, presence: &Presence) -> Result<()> {
-        let old = self.list();
-        if old.len() <= TABLES_MAX {
-            return Ok(());
-        }
-        let mut packs = Vec::new();
-        let mut numbers = HashMap::new();
-        let mut runs = Vec::new();
-        for loaded in old.iter() {
-            runs.extend(&loaded.runs);
-            for pack in loaded.packs.iter().filter(|pack| pack.listed) {
-                // One that two runs give two lengths is two packs: the row that is right must not pay for the other.
-                numbers.entry((pack.id, pack.len)).or_insert_with(|| {
-                    packs.push(*pack);
-                    u32::try_from(packs.len() - 1).unwrap_or(u32::MAX)
-                });
-            }
-        }
-        runs.sort_unstable();
-        runs.dedup();
-        let aux = encode_aux(&packs, &runs);
-        let path = self.folder.join(table_name(&aux));
-        let mut writer = TableWriter::create(&path)?;
-        let tables: Vec<&Table> = old.iter().map(|loaded| &loaded.table).collect();
-        table::merge(
-            &tables,
-            &mut |table, row| {
-                let pack = old[table].packs.get(pack_number(row));
-                let Some(new) = pack.and_then(|pack| numbers.get(&(pack.id, pack.len))) else {
-                    return false;
-                };
-                row[16..20].copy_from_slice(&new.to_le_bytes());
-                true
-            },
-            &mut writer,
-        )?;
-        writer.finish(&aux, &self.check())?;
-        let table = Table::open(&path, &self.check())?;
-        for loaded in old.iter() {
-            if loaded.table.path() != path {
-                table::remove(loaded.table.path())?;
-            }
-        }
-        let (packs, runs) = decode_aux(table.aux(), presence)
-            .ok_or_else(|| Error::new(Kind::Other, "read back the merged index table"))?;
-        self.replace(vec![Arc::new(Loaded { table, packs, runs })]);
-        Ok(())
-    }
-
-    /// Packs that an index run knows, no mark names and the listing lacks or has at another length.
+    /// Packs that an index run on this mirror names, no mark names and the listing lacks or has at another length.
     pub fn missing(&self) -> &[Id] {
         &self.missing
     }
@@ -335,12 +230,12 @@ impl Index {
     /// # Errors
     /// Those of the cache folder.
     pub fn holds(&self, prefix: &[u8; 16], kind: BlobKind) -> Result<bool> {
-        for loaded in self.list().iter() {
+        for loaded in self.tables.list().iter() {
             let mut found = false;
             loaded.table.find(prefix, &mut |row| {
-                let sound = loaded.packs.get(pack_number(row));
+                let sound = loaded.behind.packs.get(pack_number(row));
                 found |= sound.is_some_and(|pack| pack.present)
-                    && place_of(&loaded.packs, row).is_some_and(|place| place.kind == kind);
+                    && place_of(&loaded.behind.packs, row).is_some_and(|place| place.kind == kind);
             })?;
             if found {
                 return Ok(true);
@@ -355,9 +250,10 @@ impl Index {
     /// Those of the cache folder.
     pub fn places(&self, id: &Id, kind: BlobKind) -> Result<Vec<Place>> {
         let mut places = Vec::new();
-        for loaded in self.list().iter() {
+        for loaded in self.tables.list().iter() {
             loaded.table.find(&id.prefix(), &mut |row| {
-                places.extend(place_of(&loaded.packs, row).filter(|place| place.kind == kind));
+                places
+                    .extend(place_of(&loaded.behind.packs, row).filter(|place| place.kind == kind));
             })?;
         }
         Ok(places)
@@ -370,15 +266,21 @@ impl Index {
     /// Those of the cache folder.
     pub fn sums(&self) -> Result<HashMap<Id, Vec<u64>>> {
         let mut sums = HashMap::<Id, Vec<u64>>::new();
-        for loaded in self.list().iter() {
-            let mut own = vec![0u64; loaded.packs.len()];
+        for loaded in self.tables.list().iter() {
+            let mut own = vec![0u64; loaded.behind.packs.len()];
             for row in loaded.table.rows() {
                 let row = row?;
                 if let Some(sum) = own.get_mut(pack_number(&row)) {
                     *sum = sum.wrapping_add(row_sum(&row));
                 }
             }
-            for (pack, sum) in loaded.packs.iter().zip(own).filter(|(pack, _)| pack.listed) {
+            for (pack, sum) in loaded
+                .behind
+                .packs
+                .iter()
+                .zip(own)
+                .filter(|(pack, _)| pack.listed)
+            {
                 sums.entry(pack.id).or_default().push(sum);
             }
         }
@@ -387,6 +289,10 @@ impl Index {
 
     /// Rows of all tables.
     pub fn rows(&self) -> u64 {
-        self.list().iter().map(|loaded| loaded.table.len()).sum()
+        self.tables
+            .list()
+            .iter()
+            .map(|loaded| loaded.table.len())
+            .sum()
     }
 }

@@ -39,6 +39,9 @@ pub struct Place {
     pub len: u32,
 }
 
+/// Bytes of a pack behind a table.
+const PACK_BYTES: usize = 41;
+
 /// A pack as a table knows it.
 #[derive(Clone, Copy)]
 pub(crate) struct PackInfo {
@@ -62,6 +65,11 @@ impl PackInfo {
             listed: found.is_some(),
             present: found == Some(&len) && presence.holds(&id),
         }
+    }
+
+    /// Name and length: a pack that two runs give two lengths is two.
+    pub(crate) fn key(&self) -> (Id, u64) {
+        (self.id, self.len)
     }
 
     /// One that this session has just put.
@@ -164,33 +172,91 @@ pub(crate) fn table_name(aux: &[u8]) -> String {
     format!("{}.table", &hash::object_id(aux).to_hex()[..32])
 }
 
-/// What stands behind a table's rows: its packs, and the runs on the mirror that say the same.
-pub(crate) fn encode_aux(packs: &[PackInfo], runs: &[Id]) -> Vec<u8> {
-    let mut aux = Vec::with_capacity(8 + packs.len() * 41 + runs.len() * 32);
-    aux.extend((packs.len() as u64).to_le_bytes());
-    for pack in packs {
-        aux.extend(pack.id.as_bytes());
-        aux.push(pack.kind as u8);
-        aux.extend(pack.len.to_le_bytes());
-    }
-    for run in runs {
-        aux.extend(run.as_bytes());
-    }
-    aux
+/// What stands behind a table's rows: its packs, and the runs that say the same, each with the packs it names. Several
+/// mirrors share these tables, and a run lies on some of them only.
+#[derive(Clone, Default)]
+pub(crate) struct Behind {
+    pub(crate) packs: Vec<PackInfo>,
+    pub(crate) runs: Vec<Id>,
+    /// Which run names which pack, by their places above.
+    pub(crate) names: Vec<(u32, u32)>,
 }
 
-/// Reads that back; `None` if it is not whole.
-pub(crate) fn decode_aux(aux: &[u8], presence: &Presence) -> Option<(Vec<PackInfo>, Vec<Id>)> {
-    let (count, rest) = aux.split_first_chunk::<8>()?;
-    let bytes = usize::try_from(u64::from_le_bytes(*count))
-        .ok()?
-        .checked_mul(41)?;
-    let packs = rest.get(..bytes)?.chunks_exact(41).map(|pack| {
-        let id = Id::from_slice(&pack[..32])?;
-        let len = u64::from_le_bytes(pack[33..].try_into().ok()?);
-        let kind = ObjectKind::from_number(pack[32])?;
-        Some(PackInfo::new(id, kind, len, presence))
-    });
-    let runs = rest.get(bytes..)?.chunks_exact(32).map(Id::from_slice);
-    Some((packs.collect::<Option<_>>()?, runs.collect::<Option<_>>()?))
+impl Behind {
+    /// Runs that all name all of these packs.
+    pub(crate) fn of(packs: Vec<PackInfo>, runs: &[Id]) -> Self {
+        let pairs = (0..runs.len()).flat_map(|run| (0..packs.len()).map(move |pack| (run, pack)));
+        Self {
+            names: pairs.map(|(run, pack)| (place(run), place(pack))).collect(),
+            runs: runs.to_vec(),
+            packs,
+        }
+    }
+
+    /// Each run with each pack it names.
+    pub(crate) fn named(&self) -> impl Iterator<Item = (&Id, &PackInfo)> {
+        self.names.iter().filter_map(|(run, pack)| {
+            Some((
+                self.runs.get(*run as usize)?,
+                self.packs.get(*pack as usize)?,
+            ))
+        })
+    }
+
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let (packs, runs) = (self.packs.len(), self.runs.len());
+        let mut aux =
+            Vec::with_capacity(16 + packs * PACK_BYTES + runs * 32 + self.names.len() * 8);
+        aux.extend((packs as u64).to_le_bytes());
+        aux.extend((runs as u64).to_le_bytes());
+        for pack in &self.packs {
+            aux.extend(pack.id.as_bytes());
+            aux.push(pack.kind as u8);
+            aux.extend(pack.len.to_le_bytes());
+        }
+        for run in &self.runs {
+            aux.extend(run.as_bytes());
+        }
+        for (run, pack) in &self.names {
+            aux.extend(run.to_le_bytes());
+            aux.extend(pack.to_le_bytes());
+        }
+        aux
+    }
+
+    /// Reads that back in the light of the listing; `None` if it is not whole.
+    pub(crate) fn decode(aux: &[u8], presence: &Presence) -> Option<Self> {
+        let (packs, rest) = aux.split_first_chunk::<8>()?;
+        let (runs, rest) = rest.split_first_chunk::<8>()?;
+        let bytes = |count: &[u8; 8], each: usize| {
+            usize::try_from(u64::from_le_bytes(*count))
+                .ok()?
+                .checked_mul(each)
+        };
+        let (packs, rest) = rest.split_at_checked(bytes(packs, PACK_BYTES)?)?;
+        let (runs, names) = rest.split_at_checked(bytes(runs, 32)?)?;
+        let packs = packs.chunks_exact(PACK_BYTES).map(|pack| {
+            let id = Id::from_slice(&pack[..32])?;
+            let len = u64::from_le_bytes(pack[33..].try_into().ok()?);
+            let kind = ObjectKind::from_number(pack[32])?;
+            Some(PackInfo::new(id, kind, len, presence))
+        });
+        let number = |bytes: &[u8]| bytes.try_into().ok().map(u32::from_le_bytes);
+        let names = names.chunks_exact(8);
+        Some(Self {
+            packs: packs.collect::<Option<_>>()?,
+            runs: runs
+                .chunks_exact(32)
+                .map(Id::from_slice)
+                .collect::<Option<_>>()?,
+            names: names
+                .map(|pair| Some((number(&pair[..4])?, number(&pair[4..])?)))
+                .collect::<Option<_>>()?,
+        })
+    }
+}
+
+/// A number of something there are few of.
+pub(crate) fn place(at: usize) -> u32 {
+    u32::try_from(at).unwrap_or(u32::MAX)
 }

@@ -1,0 +1,123 @@
+//! A new repository: made in an empty place, the marker last; and a new mirror of one.
+
+use crate::crypto::derive::{Keys, RootKey};
+use crate::error::{Error, Kind, Result};
+use crate::format::ObjectKind;
+use crate::format::boxes::Opener;
+use crate::format::header::RepoId;
+use crate::format::mirror::{MirrorRecord, PROTOCOL};
+use crate::host::Host;
+use crate::name::{Folder, Name};
+use crate::repo::keyring::{self, KeyRing};
+use crate::repo::{Repo, Writer, read_marker, seal};
+use crate::rescue;
+use crate::store::{Payload, Store};
+use std::path::Path;
+use std::sync::Arc;
+
+impl Repo {
+    /// Makes a repository in an empty place: rescue files, key slots, and the marker last, so that a place without a
+    /// marker is never half a repository that looks whole. Key slots of an init that was interrupted open nothing, and
+    /// go. `ready` is called when the marker alone is missing: what must not be lost with a crash is written there.
+    ///
+    /// # Errors
+    /// `Refused` where anything of a repository is found; those of `ready`.
+    pub fn init(
+        store: Arc<dyn Store>,
+        slots: &[keyring::NewSlot],
+        cache: &Path,
+        host: &dyn Host,
+        ready: &mut dyn FnMut(&Self) -> Result<()>,
+    ) -> Result<Self> {
+        for name in left_by_init(&*store)? {
+            store.delete(&name)?;
+        }
+        let mut number = [0; 16];
+        host.random(&mut number);
+        let id = RepoId::new(number);
+        let root = RootKey::random(|bytes| host.random(bytes));
+        let mut sealed = Vec::new();
+        for slot in slots {
+            sealed.push(slot.seal(&root, id, host)?);
+        }
+        put_rescue_files(&*store)?;
+        for slot in &sealed {
+            keyring::put_slot(&*store, slot)?;
+        }
+        let mut mirror_id = [0; 16];
+        host.random(&mut mirror_id);
+        let mirror = MirrorRecord {
+            protocol: PROTOCOL,
+            id: mirror_id,
+            made: host.now().seconds,
+            cas: store.location().abilities.put_if_absent,
+            ..MirrorRecord::default()
+        };
+        let keys = Arc::new(Keys::new(&root, id.as_bytes()));
+        let repo = Self {
+            opener: Opener::new(Arc::clone(&keys), id),
+            store,
+            id,
+            root,
+            keys,
+            mirror: Some(mirror.clone()),
+            newer: false,
+            ring: KeyRing::of(sealed),
+            cache: cache.join(crate::id::to_hex(id.as_bytes())),
+            one_of_many: false,
+        };
+        let sealer = repo.sealer(Writer {
+            device: [0; 16],
+            started_ns: 0,
+        });
+        let marker = seal(&sealer, ObjectKind::Mirror, &mirror.encode(), host)?;
+        ready(&repo)?;
+        repo.store.put(&Name::marker(), &Payload::new(marker))?;
+        Ok(repo)
+    }
+}
+
+/// Writes or renews the three files for a person without this program.
+///
+/// # Errors
+/// Those of the store.
+pub fn put_rescue_files(store: &dyn Store) -> Result<()> {
+    for (leaf, text) in rescue::FILES {
+        let name = Name::new(Folder::Top, leaf).expect("rescue files have names of the top folder");
+        store.put(&name, &Payload::new(text.as_bytes().to_vec()))?;
+    }
+    Ok(())
+}
+
+/// Where there is neither a marker nor anything that key slots could open: the slots that an interrupted init left.
+fn left_by_init(store: &dyn Store) -> Result<Vec<Name>> {
+    let mut found = read_marker(store)?.is_some();
+    for folder in [
+        Folder::Packs,
+        Folder::Entries,
+        Folder::Commits,
+        Folder::Marks,
+    ] {
+        store.list(folder, &mut |_| {
+            found = true;
+            Ok(())
+        })?;
+    }
+    if found {
+        return Err(Error::new(
+            Kind::Refused,
+            format!("{} already holds a repository", store.location()),
+        )
+        .hint(
+            "nothing is ever overwritten; use it with `heirloom backup`, or choose an empty folder",
+        ));
+    }
+    let mut slots = Vec::new();
+    for folder in [Folder::Keys, Folder::Keys2] {
+        store.list(folder, &mut |listed| {
+            slots.push(listed.name);
+            Ok(())
+        })?;
+    }
+    Ok(slots)
+}
