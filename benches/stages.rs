@@ -16,7 +16,7 @@ use heirloom::format::boxes::{Opener, Sealer};
 use heirloom::format::directory::Codec;
 use heirloom::format::header::RepoId;
 use heirloom::format::pack::reader::PackReader;
-use heirloom::format::pack::{PackBuilder, PackedBlock};
+use heirloom::format::pack::{DataPackSize, PackBuilder, PackedBlock};
 use heirloom::format::tree::TreeBlob;
 use heirloom::format::tree::node::{Node, NodeKind};
 use heirloom::format::tree::split::TreeWriter;
@@ -133,7 +133,11 @@ fn sealing() {
     let mut whole = Vec::new();
     for _ in 0..PASSES {
         let start = Instant::now();
-        let mut pack = PackBuilder::new(ObjectKind::DataPack, std::mem::take(&mut buffer));
+        let mut pack = PackBuilder::new(
+            ObjectKind::DataPack,
+            DataPackSize::ALONE,
+            std::mem::take(&mut buffer),
+        );
         for number in 0..14u8 {
             pack.push(&PackedBlock {
                 stored: &block,

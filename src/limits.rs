@@ -24,6 +24,15 @@ pub const PACK_BYTES_MAX: u64 = 64 * MIB as u64;
 pub const PACK_BYTES_WRITTEN: u64 = 32 * MIB as u64;
 /// A data pack closes at the first block end past this that pads least.
 pub const PACK_BYTES_CLOSE: u64 = 28 * MIB as u64;
+/// The same two while packs go to several mirrors, so that a third one fits into memory: the one on its way to another
+/// mirror.
+pub const PACK_BYTES_SHARED_WRITTEN: u64 = 21 * MIB as u64;
+/// See [`PACK_BYTES_SHARED_WRITTEN`].
+pub const PACK_BYTES_SHARED_CLOSE: u64 = 18 * MIB as u64;
+/// The same two with two more: one on its way to a folder, one to a mirror far away.
+pub const PACK_BYTES_WIDELY_SHARED_WRITTEN: u64 = 16 * MIB as u64;
+/// See [`PACK_BYTES_WIDELY_SHARED_WRITTEN`].
+pub const PACK_BYTES_WIDELY_SHARED_CLOSE: u64 = 13 * MIB as u64;
 /// A tree pack closes here.
 pub const TREE_PACK_BYTES_CLOSE: u64 = 6 * MIB as u64;
 /// The largest entry, intent or commit slot.

@@ -50,6 +50,23 @@ pub trait Monitor: Send + Sync {
     fn interrupted(&self) -> bool;
 }
 
+/// Passes on what is wrong and whether to stop, and counts nothing: for what goes on beside the work that is counted.
+pub struct Aside<'a>(pub &'a dyn Monitor);
+
+impl Monitor for Aside<'_> {
+    fn phase(&self, _name: &'static str, _total: Option<(Counter, u64)>) {}
+
+    fn count(&self, _what: Counter, _n: u64) {}
+
+    fn problem(&self, problem: &Error) {
+        self.0.problem(problem);
+    }
+
+    fn interrupted(&self) -> bool {
+        self.0.interrupted()
+    }
+}
+
 /// Collects, for tests.
 #[derive(Default)]
 pub struct Collected {

@@ -1,4 +1,5 @@
 //! Mirrors as they can be seen by anyone: names and bytes, no keys.
 
+pub mod copy;
 pub mod scrub;
 pub mod set;

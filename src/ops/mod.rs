@@ -2,6 +2,9 @@
 
 pub mod credits;
 
+pub mod reach;
+pub mod sync;
+
 pub mod backup;
 pub mod cat;
 pub mod record;

@@ -5,13 +5,15 @@
 
 use crate::crypto::hash;
 use crate::device::Device;
-use crate::device::memory::{Memory, Seen};
+use crate::device::memory::{Memory, MirrorMemory, Seen};
 use crate::error::{During, Result};
 use crate::format::chain::{Entry, What};
 use crate::host::Timestamp;
 use crate::id::Id;
 use crate::repo::chain::Chains;
+use crate::repo::heads::{self, Finding};
 use crate::repo::{Repo, Writer};
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 /// When, where and by whom an entry is made.
@@ -98,7 +100,7 @@ impl Author {
             seq: last.map_or(0, |(_, seq)| seq + 1),
             prev: last.map(|(id, _)| id),
             heads: chains.other_heads(&device),
-            acked: Vec::new(),
+            acked: self.acked(),
             time: stamp.time,
             zone: stamp.zone,
             host: stamp.host,
@@ -125,6 +127,58 @@ impl Author {
             (Some(own), None) => Some((own.entry, own.seq)),
             _ => head,
         }
+    }
+
+    /// Of each mirror, the newest entry of this device known to be visible there.
+    fn acked(&self) -> Vec<([u8; 16], u64)> {
+        let memory = self.memory();
+        let own = |(id, mirror): (&[u8; 16], &MirrorMemory)| {
+            let seen = mirror.heads.get(&self.writer.device)?;
+            Some((*id, seen.seq))
+        };
+        memory.mirrors.iter().filter_map(own).collect()
+    }
+
+    /// What is wrong with the history that a mirror shows; `all` is what all mirrors show together.
+    pub fn judge(&self, mirror: &[u8; 16], here: &Chains, all: &Chains) -> Vec<Finding> {
+        heads::judge(mirror, self.memory().mirrors.get(mirror), here, all)
+    }
+
+    /// Remembers what a mirror shows, durably, in the place of what it showed before.
+    ///
+    /// # Errors
+    /// Those of the state folder.
+    pub fn saw(&self, mirror: &[u8; 16], here: &Chains, marks: &BTreeSet<Id>) -> Result<()> {
+        let mut memory = self.memory();
+        let seen = memory.mirror(mirror);
+        let heads = heads::newest_of_each(here);
+        if seen.heads == heads && seen.marks.is_superset(marks) {
+            return Ok(());
+        }
+        seen.heads = heads;
+        seen.marks.extend(marks);
+        (self.keep)(&memory).during(|| "remember what the mirror shows".to_owned())
+    }
+
+    /// The id that the mirror of this name had when it was added.
+    pub fn pinned(&self, name: &str) -> Option<[u8; 16]> {
+        self.memory().pins.get(name).copied()
+    }
+
+    /// Remembers the id of the mirror of this name; `None` forgets it.
+    ///
+    /// # Errors
+    /// Those of the state folder.
+    pub fn pin(&self, name: &str, id: Option<[u8; 16]>) -> Result<()> {
+        let mut memory = self.memory();
+        if memory.pins.get(name).copied() == id {
+            return Ok(());
+        }
+        match id {
+            Some(id) => memory.pins.insert(name.to_owned(), id),
+            None => memory.pins.remove(name),
+        };
+        (self.keep)(&memory).during(|| "remember the mirror".to_owned())
     }
 
     /// Gives the number away, durably. Call it before the entry is put anywhere.

@@ -179,6 +179,13 @@ impl Chains {
         seen
     }
 
+    /// An entry that this session has just made visible.
+    pub fn committed(&mut self, id: Id, entry: Entry) {
+        self.entries.insert(id, entry);
+        self.committed.insert(id);
+        self.removed = self.find_removed();
+    }
+
     /// Every visible entry.
     pub fn visible(&self) -> impl Iterator<Item = (&Id, &Entry)> {
         self.entries
@@ -193,9 +200,28 @@ impl Chains {
             .filter(|id| !self.entries.contains_key(id))
     }
 
+    /// An entry that lies there, visible or not.
+    pub fn entry(&self, id: &Id) -> Option<&Entry> {
+        self.entries.get(id)
+    }
+
     /// Whether this entry can be read here, visible or not.
     pub fn lies_there(&self, id: &Id) -> bool {
         self.entries.contains_key(id)
+    }
+
+    /// Whose an entry is and its number, from itself or from the remove that names it.
+    pub fn number(&self, id: &Id) -> Option<([u8; 16], u64)> {
+        if let Some(entry) = self.entries.get(id) {
+            return Some((entry.device, entry.seq));
+        }
+        self.visible().find_map(|(_, entry)| match &entry.what {
+            What::Remove { entries, .. } => {
+                let target = entries.iter().find(|target| target.entry == *id)?;
+                Some((target.device, target.seq))
+            }
+            _ => None,
+        })
     }
 
     /// Whether this entry is visible and not removed.

@@ -89,6 +89,25 @@ pub fn put_rescue_files(store: &dyn Store) -> Result<()> {
     Ok(())
 }
 
+/// Writes those of the three files that are not there.
+///
+/// # Errors
+/// Those of the store.
+pub fn put_missing_rescue_files(store: &dyn Store) -> Result<()> {
+    let mut here = Vec::new();
+    store.list(Folder::Top, &mut |listed| {
+        here.push(listed.name.leaf().to_owned());
+        Ok(())
+    })?;
+    for (leaf, text) in rescue::FILES {
+        if !here.iter().any(|there| there == leaf) {
+            let name = Name::new(Folder::Top, leaf).expect("a name of the top folder");
+            store.put(&name, &Payload::new(text.as_bytes().to_vec()))?;
+        }
+    }
+    Ok(())
+}
+
 /// Where there is neither a marker nor anything that key slots could open: the slots that an interrupted init left.
 fn left_by_init(store: &dyn Store) -> Result<Vec<Name>> {
     let mut found = read_marker(store)?.is_some();

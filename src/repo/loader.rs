@@ -295,7 +295,8 @@ fn damaged_pack(place: &Place, why: &'static str) -> Error {
     Error::new(Kind::Damaged, format!("{name}: {why}"))
 }
 
-fn missing(kind: BlobKind, id: &Id) -> Error {
+/// That no pack known holds this blob.
+pub fn missing(kind: BlobKind, id: &Id) -> Error {
     let noun = match kind {
         BlobKind::Chunk => "chunk",
         BlobKind::Tree => "tree",

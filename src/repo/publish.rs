@@ -64,6 +64,11 @@ impl Presence {
         self.packs.contains_key(pack) && (self.reading || !self.marks.tombs.contains(pack))
     }
 
+    /// Every mark.
+    pub fn marks(&self) -> &BTreeSet<Id> {
+        &self.marks.ids
+    }
+
     /// Whether the pack is named by a mark.
     pub fn is_tombed(&self, pack: &Id) -> bool {
         self.marks.tombs.contains(pack)
@@ -234,6 +239,16 @@ impl Session {
             self.put_intent()?;
         }
         Ok(())
+    }
+
+    /// A pack that this session has put under a name that no mark has: it may be leant on from now on.
+    pub fn has_put(&mut self, pack: Id, len: u64) {
+        self.presence.packs.insert(pack, len);
+    }
+
+    /// The repository on this session's mirror.
+    pub fn repo(&self) -> &Arc<Repo> {
+        &self.repo
     }
 
     /// What this session may lean on.

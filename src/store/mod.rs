@@ -62,6 +62,11 @@ impl fmt::Display for Location {
 }
 
 impl Location {
+    /// Whether this is a folder on this machine, where reading costs nothing.
+    pub fn is_near(&self) -> bool {
+        !self.address.contains("://") && !self.address.starts_with("rclone:")
+    }
+
     /// `read pack 3f9ac2e1 from /media/usb/heirloom`: what an error there was about.
     pub fn reading(&self, name: &Name) -> String {
         format!("read {name} from {self}")

@@ -24,8 +24,9 @@ use crate::format::header::{body_len_of, capacity, file_len};
 use crate::format::{BlobKind, ObjectKind};
 use crate::id::Id;
 use crate::limits::{
-    BLOCK_BYTES_MAX, MIB, PACK_BLOBS_WRITTEN, PACK_BYTES_CLOSE, PACK_BYTES_WRITTEN, PAGE, SEGMENT,
-    SEGMENT_PLAIN, TAG, TRAILER, TREE_PACK_BYTES_CLOSE,
+    BLOCK_BYTES_MAX, MIB, PACK_BLOBS_WRITTEN, PACK_BYTES_CLOSE, PACK_BYTES_SHARED_CLOSE,
+    PACK_BYTES_SHARED_WRITTEN, PACK_BYTES_WIDELY_SHARED_CLOSE, PACK_BYTES_WIDELY_SHARED_WRITTEN,
+    PACK_BYTES_WRITTEN, PAGE, SEGMENT, SEGMENT_PLAIN, TAG, TRAILER, TREE_PACK_BYTES_CLOSE,
 };
 
 /// A full pack may close at once where padding takes less than one part in this many.
@@ -46,10 +47,42 @@ pub struct PackedBlock<'a> {
     pub blobs: &'a [(Id, u32)],
 }
 
+/// How large data packs are made, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DataPackSize {
+    /// From here on one closes where it pads little.
+    pub close: u64,
+    /// None is larger.
+    pub most: u64,
+}
+
+impl DataPackSize {
+    /// For one mirror.
+    pub const ALONE: Self = Self {
+        close: PACK_BYTES_CLOSE,
+        most: PACK_BYTES_WRITTEN,
+    };
+    /// With so many packs more in memory, on their way to other mirrors.
+    pub fn beside(others: usize) -> Self {
+        match others {
+            0 => Self::ALONE,
+            1 => Self {
+                close: PACK_BYTES_SHARED_CLOSE,
+                most: PACK_BYTES_SHARED_WRITTEN,
+            },
+            _ => Self {
+                close: PACK_BYTES_WIDELY_SHARED_CLOSE,
+                most: PACK_BYTES_WIDELY_SHARED_WRITTEN,
+            },
+        }
+    }
+}
+
 /// A pack that is being filled.
 #[derive(Debug)]
 pub struct PackBuilder {
     kind: ObjectKind,
+    size: DataPackSize,
     bytes: Vec<u8>,
     area_len: u64,
     directory: Directory,
@@ -70,7 +103,7 @@ impl PackBuilder {
     ///
     /// # Panics
     /// If `kind` is no pack: an error in the program.
-    pub fn new(kind: ObjectKind, buffer: Vec<u8>) -> Self {
+    pub fn new(kind: ObjectKind, size: DataPackSize, buffer: Vec<u8>) -> Self {
         assert!(kind.has_tail(), "{kind:?} is no pack");
         let mut bytes = buffer;
         bytes.clear();
@@ -78,12 +111,13 @@ impl PackBuilder {
             ObjectKind::TreePack => {
                 TREE_PACK_BYTES_CLOSE.saturating_add((BLOCK_BYTES_MAX + MIB) as u64)
             }
-            _ => PACK_BYTES_WRITTEN,
+            _ => size.most,
         };
         bytes.reserve_exact(usize::try_from(most).unwrap_or(0));
         bytes.resize(PAGE, 0);
         Self {
             kind,
+            size,
             bytes,
             area_len: 0,
             directory: Directory::default(),
@@ -124,7 +158,7 @@ impl PackBuilder {
             .extend(block.blobs.iter().map(|(_, len)| *len));
         let padding = self.padding();
         let better = self.best.is_none_or(|best| padding < best.padding);
-        if self.would_be_len() >= PACK_BYTES_CLOSE && better {
+        if self.would_be_len() >= self.size.close && better {
             self.best = Some(self.cut_here());
         }
     }
@@ -149,23 +183,23 @@ impl PackBuilder {
         let content = self.content_len(more_stored, 1, more_blobs);
         let len = file_len(self.kind, body_len_of(self.kind, content));
         let blobs = self.directory.ids.len().saturating_add(more_blobs);
-        len <= PACK_BYTES_WRITTEN && blobs <= PACK_BLOBS_WRITTEN
+        len <= self.size.most && blobs <= PACK_BLOBS_WRITTEN
     }
 
-    /// Whether to close here and now: a data pack past 28 MiB where padding is under 0.25 %, a tree pack past 6 MiB.
+    /// Whether to close here and now: a data pack past its size where padding is under 0.25 %, a tree pack past 6 MiB.
     /// A data pack that no longer [`fits`](Self::fits) its next block is [`split`](Self::split) instead.
     pub fn is_full(&self) -> bool {
         let len = self.would_be_len();
         match self.kind {
             ObjectKind::TreePack => len >= TREE_PACK_BYTES_CLOSE,
-            _ => len >= PACK_BYTES_CLOSE && self.padding().saturating_mul(PADDING_SHARE) <= len,
+            _ => len >= self.size.close && self.padding().saturating_mul(PADDING_SHARE) <= len,
         }
     }
 
-    /// Cuts at the block end past 28 MiB that pads least; what is behind it begins the second pack, in `buffer`. The
+    /// Cuts at the block end past its size that pads least; what is behind it begins the second pack, in `buffer`. The
     /// second is empty where the end is the best place or the pack has not come that far.
     pub fn split(mut self, buffer: Vec<u8>) -> (Self, Self) {
-        let mut next = Self::new(self.kind, buffer);
+        let mut next = Self::new(self.kind, self.size, buffer);
         let cut = self.best.unwrap_or_else(|| self.cut_here());
         let mut at = cut.area_len;
         while at < self.area_len {

@@ -34,7 +34,7 @@ fn opener() -> Opener {
 /// Stored blocks of these lengths, each of one blob.
 fn builder(lens: &[usize], buffer: Vec<u8>) -> (PackBuilder, Vec<Vec<u8>>) {
     let host = FixedHost::new(lens.len() as u64);
-    let mut builder = PackBuilder::new(ObjectKind::DataPack, buffer);
+    let mut builder = PackBuilder::new(ObjectKind::DataPack, DataPackSize::ALONE, buffer);
     let mut blocks = Vec::new();
     for len in lens {
         let mut stored = vec![0; *len];
@@ -107,7 +107,7 @@ fn packs_go_both_ways_in_any_buffer() {
 
 #[test]
 fn tree_packs_hold_trees_and_lists_and_close_early() {
-    let mut builder = PackBuilder::new(ObjectKind::TreePack, Vec::new());
+    let mut builder = PackBuilder::new(ObjectKind::TreePack, DataPackSize::ALONE, Vec::new());
     let stored = vec![1; 1 << 20];
     for kind in [BlobKind::Tree, BlobKind::List].into_iter().cycle().take(6) {
         assert!(!builder.is_full());
@@ -151,7 +151,7 @@ fn what_no_reader_accepts_is_not_packed() {
                 kind,
                 blobs: &blobs,
             };
-            PackBuilder::new(ObjectKind::DataPack, Vec::new()).push(&block);
+            PackBuilder::new(ObjectKind::DataPack, DataPackSize::ALONE, Vec::new()).push(&block);
         });
         assert!(refused.is_err());
     }
@@ -267,7 +267,7 @@ fn a_pack_cut_short_gives_what_is_left() {
 
 #[test]
 fn a_long_directory_is_fetched_in_two_steps() {
-    let mut builder = PackBuilder::new(ObjectKind::DataPack, Vec::new());
+    let mut builder = PackBuilder::new(ObjectKind::DataPack, DataPackSize::ALONE, Vec::new());
     let blobs: Vec<(Id, u32)> = (0..60_000_u32)
         .map(|at| (Id::new([at as u8; 32]), 1))
         .collect();
@@ -330,7 +330,7 @@ fn full_packs_pad_little() {
     ] {
         let host = FixedHost::new(least);
         let (mut padding, mut stored, mut packs, mut given) = (0, 0, 0_u64, 0_u64);
-        let mut full = PackBuilder::new(ObjectKind::DataPack, Vec::new());
+        let mut full = PackBuilder::new(ObjectKind::DataPack, DataPackSize::ALONE, Vec::new());
         let mut spare = Vec::new();
         while packs < 12 {
             let mut random = [0; 8];
@@ -405,7 +405,7 @@ fn sealing_speed() {
     let mut buffer = Vec::new();
     for _ in 0..6 {
         let began = thread_ns();
-        let mut builder = PackBuilder::new(ObjectKind::DataPack, buffer);
+        let mut builder = PackBuilder::new(ObjectKind::DataPack, DataPackSize::ALONE, buffer);
         while builder.fits(source.len(), 1) {
             push(&mut builder, &source);
         }

@@ -4,13 +4,15 @@ use crate::crypto::derive::Keys;
 use crate::crypto::hash;
 use crate::device::state::{StateReader, StateWriter};
 use crate::error::{Error, Kind, Result};
+use crate::id::Id;
 use crate::monitor::Monitor;
+use crate::ops::backup::attempt::Parent;
 use crate::ops::backup::changed::Walker;
 use crate::ops::backup::pipeline::{Readers, chunker};
 use crate::ops::backup::sink::{Packing, Sink};
 use crate::ops::backup::teller::Teller;
 use crate::ops::backup::trees::{Builder, Built};
-use crate::ops::backup::{Options, Parent, Report};
+use crate::ops::backup::{Options, Report};
 use crate::repo::Repo;
 use crate::repo::index::Index;
 use crate::repo::loader::Loader;
@@ -43,6 +45,8 @@ pub(crate) struct Walked {
     pub(crate) built: Built,
     pub(crate) state: StateWriter,
     pub(crate) report: Report,
+    /// The packs put, and their lengths.
+    pub(crate) packs: Vec<(Id, u64)>,
 }
 
 /// The check of local files.
@@ -126,6 +130,7 @@ impl Walk<'_> {
             built,
             state,
             report,
+            packs: stored.packs,
         })
     }
 }

@@ -24,12 +24,13 @@ use crate::repo::index::row::{Place, pack_number, place_of, row_sum};
 use crate::repo::index::tables::Tables;
 use crate::repo::publish::Presence;
 use std::collections::{HashMap, HashSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Every blob this session may lean on.
 pub struct Index {
     tables: Tables,
     /// The runs that lie on the mirror.
-    listed: HashSet<Id>,
+    listed: Mutex<HashSet<Id>>,
     missing: Vec<Id>,
 }
 
@@ -65,7 +66,7 @@ impl Index {
     ) -> Result<Self> {
         let mut index = Self {
             tables: Tables::at(repo.cache().join("index"), repo.keys().cache().clone()),
-            listed: HashSet::new(),
+            listed: Mutex::default(),
             missing: Vec::new(),
         };
         index.tables.load(presence)?;
@@ -88,9 +89,10 @@ impl Index {
     fn find_missing(&self, presence: &Presence) -> Vec<Id> {
         let tables = self.tables.list();
         let named = tables.iter().flat_map(|loaded| loaded.behind.named());
+        let listed = self.listed();
         let mut missing: Vec<Id> = named
             .filter(|(run, pack)| {
-                self.listed.contains(run)
+                listed.contains(run)
                     && presence.packs().get(&pack.id) != Some(&pack.len)
                     && !presence.is_tombed(&pack.id)
             })
@@ -112,9 +114,13 @@ impl Index {
         runs
     }
 
-    /// The runs that lie on the mirror.
-    pub fn listed(&self) -> &HashSet<Id> {
-        &self.listed
+    /// Whether the run lies on the mirror.
+    pub fn is_listed(&self, run: &Id) -> bool {
+        self.listed().contains(run)
+    }
+
+    fn listed(&self) -> MutexGuard<'_, HashSet<Id>> {
+        self.listed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn fetch_runs(
@@ -130,10 +136,10 @@ impl Index {
             .flat_map(|loaded| loaded.behind.runs.clone())
             .collect();
         repo.store().list(Folder::Index, &mut |listed| {
-            self.listed.extend(Id::from_hex(listed.name.leaf()));
+            self.listed().extend(Id::from_hex(listed.name.leaf()));
             Ok(())
         })?;
-        let mut wanted: Vec<_> = self.listed.difference(&known).copied().collect();
+        let mut wanted: Vec<_> = self.listed().difference(&known).copied().collect();
         wanted.sort_unstable();
         if wanted.is_empty() {
             return Ok(());
@@ -217,6 +223,7 @@ impl Index {
     /// # Errors
     /// Those of the cache folder.
     pub fn add_own(&self, run: &Run, ids: &[Id]) -> Result<()> {
+        self.listed().extend(ids);
         self.tables.add_own(run, ids)
     }
 

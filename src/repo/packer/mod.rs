@@ -12,7 +12,7 @@ mod threads;
 use crate::compress::Level;
 use crate::error::{Error, Kind, Result};
 use crate::format::boxes::Sealer;
-use crate::format::pack::PackBuilder;
+use crate::format::pack::{DataPackSize, PackBuilder};
 use crate::host::Host;
 use crate::id::Id;
 use crate::repo::Repo;
@@ -23,7 +23,7 @@ use crate::repo::packer::threads::{
 };
 use crossbeam_channel::{Sender, bounded};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
 /// How packs are made.
@@ -35,6 +35,8 @@ pub struct Settings {
     pub workers: usize,
     /// Whether blocks and packs are checked before they count.
     pub recheck: bool,
+    /// How large packs get.
+    pub size: DataPackSize,
 }
 
 impl Settings {
@@ -47,19 +49,23 @@ impl Settings {
             level,
             workers,
             recheck,
+            size: DataPackSize::ALONE,
         }
     }
 }
 
+/// Hears of every pack that has been put, and its length.
+pub type Told = Box<dyn Fn(Id, u64) + Send + Sync>;
+
 /// What has been stored.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stored {
     /// Bytes of blobs that were new.
     pub raw: u64,
     /// Bytes of the packs that hold them.
     pub stored: u64,
-    /// Packs put.
-    pub packs: u64,
+    /// Packs put, and their lengths.
+    pub packs: Vec<(Id, u64)>,
 }
 
 /// Takes blobs, puts packs.
@@ -73,13 +79,14 @@ pub struct Packer {
 }
 
 impl Packer {
-    /// Starts the threads.
+    /// Starts the threads; `told` hears of every pack that has been put.
     pub fn start(
         repo: &Arc<Repo>,
         host: &Arc<dyn Host>,
         sealer: &Arc<Sealer>,
         index: &Arc<Index>,
         settings: Settings,
+        told: Option<Told>,
     ) -> Self {
         let shared = Arc::new(Shared {
             repo: Arc::clone(repo),
@@ -90,7 +97,8 @@ impl Packer {
             failed: AtomicBool::new(false),
             failure: Mutex::new(None),
             stored: AtomicU64::new(0),
-            packs: AtomicU64::new(0),
+            put: Mutex::default(),
+            told,
         });
         let (jobs, todo) = bounded::<FullBlock>(1);
         let (ready, compressed) = bounded::<Ready>(0);
@@ -169,7 +177,13 @@ impl Packer {
         Ok(Stored {
             raw: self.raw,
             stored: self.shared.stored.load(Ordering::Relaxed),
-            packs: self.shared.packs.load(Ordering::Relaxed),
+            packs: std::mem::take(
+                &mut *self
+                    .shared
+                    .put
+                    .lock()
+                    .unwrap_or_else(PoisonError::into_inner),
+            ),
         })
     }
 }

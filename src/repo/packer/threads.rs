@@ -9,13 +9,14 @@ use crate::format::directory::Codec;
 use crate::format::index::RunBuilder;
 use crate::format::pack::{PackBuilder, PackedBlock, recheck};
 use crate::host::Host;
+use crate::id::Id;
 use crate::limits::INDEX_ROWS_WRITTEN;
 use crate::name::{Folder, Name};
 use crate::repo::Repo;
 use crate::repo::blocks::FullBlock;
 use crate::repo::index::Index;
 use crate::repo::loader::pack_kind_of;
-use crate::repo::packer::Settings;
+use crate::repo::packer::{Settings, Told};
 use crate::store::Payload;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -38,7 +39,8 @@ pub(crate) struct Shared {
     pub(crate) failed: AtomicBool,
     pub(crate) failure: Mutex<Option<Error>>,
     pub(crate) stored: AtomicU64,
-    pub(crate) packs: AtomicU64,
+    pub(crate) put: Mutex<Vec<(Id, u64)>>,
+    pub(crate) told: Option<Told>,
 }
 
 impl Shared {
@@ -195,7 +197,7 @@ pub(crate) fn lay_out(
         if slot.is_none() {
             *slot = buffers
                 .take(kind)
-                .map(|buffer| PackBuilder::new(kind, buffer));
+                .map(|buffer| PackBuilder::new(kind, shared.settings.size, buffer));
         }
         let Some(pack) = slot else { return };
         pack.push(&PackedBlock {
@@ -266,7 +268,12 @@ fn send_pack(
     let payload = Payload::new(pack.bytes);
     shared.repo.store().put(&name, &payload)?;
     shared.stored.fetch_add(len, Ordering::Relaxed);
-    shared.packs.fetch_add(1, Ordering::Relaxed);
+    let mut put = shared.put.lock().unwrap_or_else(PoisonError::into_inner);
+    put.push((pack.id, len));
+    drop(put);
+    if let Some(told) = &shared.told {
+        told(pack.id, len);
+    }
     run.add_pack(pack.id, pack.kind, len, &pack.directory);
     let give = if pack.kind == ObjectKind::DataPack {
         &buffers.data

@@ -1,0 +1,323 @@
+//! One run with one mirror in the lead: look, choose a parent, announce, look again, walk, commit.
+
+use crate::error::{Error, Kind, Result};
+use crate::format::ObjectKind;
+use crate::format::chain::{Entry, What};
+use crate::format::index::Run;
+use crate::format::pack::DataPackSize;
+use crate::format::snapshot::Snapshot;
+use crate::host::{Host, Timestamp};
+use crate::id::Id;
+use crate::monitor::Monitor;
+use crate::ops::backup::sink::Packing;
+use crate::ops::backup::upload::{Couriers, Uploads, With, require_sound};
+use crate::ops::backup::walk::{Walk, Walked, check};
+use crate::ops::backup::{Kept, Options, Report};
+use crate::ops::sync::By;
+use crate::repo::Repo;
+use crate::repo::author::{Author, Stamp};
+use crate::repo::chain::Chains;
+use crate::repo::index::Index;
+use crate::repo::loader::Loader;
+use crate::repo::look::Look;
+use crate::repo::mirrors::Mirror;
+use crate::repo::packer::{Packer, Settings};
+use crate::repo::publish::{Outcome, Presence, Session};
+use crate::repo::view;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// How often a collector's ABORT is answered by beginning again.
+const ATTEMPTS: usize = 5;
+
+/// What a run on the leader ends with: the report and, for other mirrors, what the leader shows now.
+type Led = (Report, Option<Arc<Look>>);
+
+pub(crate) struct Attempt<'a> {
+    pub(crate) repo: &'a Arc<Repo>,
+    pub(crate) leader: &'a Mirror,
+    pub(crate) host: &'a Arc<dyn Host>,
+    pub(crate) author: &'a Author,
+    pub(crate) options: &'a Options,
+    pub(crate) monitor: &'a dyn Monitor,
+}
+
+/// The snapshot that this one follows.
+pub(crate) struct Parent {
+    pub(crate) id: Id,
+    tree: Id,
+    /// The loss marks it knew.
+    losses: BTreeSet<Id>,
+}
+
+/// What is known before the walk.
+struct Ground {
+    index: Arc<Index>,
+    parent: Option<Parent>,
+    /// Whether the parent's blobs may be leant on without asking.
+    vouched: bool,
+}
+
+impl Attempt<'_> {
+    /// One run with this mirror as leader, and every other one in `others`.
+    pub(crate) fn lead(&self, others: &[&Mirror]) -> Result<Report> {
+        if self.options.dry_run {
+            return self.persist(&mut |force| self.rehearse(force).map(Some));
+        }
+        let couriers = Couriers::default();
+        let with = With {
+            leader: self.leader,
+            author: self.author,
+            by: By {
+                host: self.host,
+                writer: self.author.writer(),
+                monitor: self.monitor,
+            },
+            couriers: &couriers,
+        };
+        std::thread::scope(|scope| {
+            let uploads = Uploads::start(scope, others, with);
+            let mut look = None;
+            let led = self.persist(&mut |force| {
+                let Some((report, shown)) = self.run(force, &uploads)? else {
+                    return Ok(None);
+                };
+                look = shown;
+                Ok(Some(report))
+            });
+            let others = uploads.end(look);
+            let mut report = led?;
+            report.mirrors.push(Kept::of(&self.leader.name, None));
+            for (name, done) in others {
+                if let Err(error) = &done {
+                    self.monitor.problem(error);
+                }
+                report.mirrors.push(Kept::of(&name, done.as_ref().err()));
+            }
+            Ok(report)
+        })
+    }
+
+    /// Begins again where a collector ended the session, and reads everything where the last snapshot cannot be built
+    /// upon.
+    fn persist(&self, once: &mut dyn FnMut(bool) -> Result<Option<Report>>) -> Result<Report> {
+        let mut force = self.options.force;
+        for _ in 0..ATTEMPTS {
+            match once(force) {
+                Ok(Some(report)) => return Ok(report),
+                // A collector gave up waiting for us; what was sent is found again.
+                Ok(None) => {}
+                Err(error) if error.kind() == Kind::Damaged && !force => {
+                    self.monitor.problem(&error.during(
+                        "the last snapshot cannot be built upon; everything is read again",
+                    ));
+                    force = true;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Err(
+            Error::new(Kind::Busy, "a prune ended this backup several times")
+                .hint("run it again when the prune has ended"),
+        )
+    }
+
+    fn run(&self, force: bool, uploads: &Uploads<'_>) -> Result<Option<Led>> {
+        let mut chains = Chains::read_to_write(self.repo, self.monitor)?;
+        require_sound(self.author, self.leader, &chains)?;
+        let parent = self.parent(&chains);
+        let writer = self.author.writer();
+        let mut session = Session::begin(self.repo, self.host, writer, "backup")?;
+        let done = self.within(&mut session, &mut chains, parent, force, uploads);
+        let presence = session.presence().clone();
+        session.end(self.monitor);
+        let Some((report, index)) = done? else {
+            return Ok(None);
+        };
+        let record = self.repo.require_writable()?;
+        let remembered = self.author.saw(&record.id, &chains, presence.marks());
+        if let Err(error) = remembered {
+            self.monitor.problem(&error);
+        }
+        let look =
+            (!uploads.is_empty()).then(|| Arc::new(Look::of(self.repo, chains, presence, index)));
+        Ok(Some((report, look)))
+    }
+
+    fn within(
+        &self,
+        session: &mut Session,
+        chains: &mut Chains,
+        parent: Option<Parent>,
+        force: bool,
+        uploads: &Uploads<'_>,
+    ) -> Result<Option<(Report, Arc<Index>)>> {
+        let sealer = Arc::clone(session.sealer());
+        let ground = self.ground(session.presence(), chains, parent, &mut |run| {
+            let (area, record) = run.encode();
+            let kind = ObjectKind::IndexRun;
+            self.repo
+                .put_hashed(&sealer, kind, &area, &record, &**self.host)
+                .map(|id| vec![id])
+        })?;
+        let settings = Settings {
+            size: DataPackSize::beside(uploads.couriers()),
+            ..self.options.settings
+        };
+        let told = uploads.listener();
+        let packer = Packer::start(self.repo, self.host, &sealer, &ground.index, settings, told);
+        let started = self.host.now();
+        let walk = self.walk(&ground, force);
+        let walked = walk.run(Packing::Packs(Box::new(packer)), &mut || session.renew())?;
+        for (pack, len) in &walked.packs {
+            session.has_put(*pack, *len);
+        }
+        if self.options.skip_if_unchanged && self.is_as_before(&ground, walked.built.tree)? {
+            return Ok(Some((walked.report, ground.index)));
+        }
+        let mut entry = self.entry(chains, &ground.parent, &walked, started)?;
+        if let What::Snapshot(snapshot) = &mut entry.what {
+            snapshot.losses = session.presence().losses().iter().copied().collect();
+        }
+        let sealed = session.seal_entry(&entry)?;
+        self.author.made(entry.seq, sealed.id())?;
+        let Outcome::Committed(id) = session.commit(&[sealed])? else {
+            return Ok(None);
+        };
+        chains.committed(id, entry);
+        let (built, check) = (walked.built, check(self.repo.keys()));
+        if let Err(error) = walked.state.finish(id, started, built.state, &check) {
+            self.monitor
+                .problem(&error.during("the next backup will read every file again"));
+        }
+        let mut report = walked.report;
+        report.snapshot = Some(id);
+        Ok(Some((report, ground.index)))
+    }
+
+    /// The same walk with nothing announced, put or recorded.
+    fn rehearse(&self, force: bool) -> Result<Report> {
+        let mut chains = Chains::read(self.repo, self.monitor)?;
+        let parent = self.parent(&chains);
+        let presence = Presence::read(self.repo, self.monitor)?;
+        let ground = self.ground(&presence, &mut chains, parent, &mut |_| Ok(Vec::new()))?;
+        let walk = self.walk(&ground, force);
+        Ok(walk.run(Packing::Nowhere(0), &mut || Ok(()))?.report)
+    }
+
+    /// Opens the index, looks again, and tells whether the parent vouches.
+    fn ground(
+        &self,
+        presence: &Presence,
+        chains: &mut Chains,
+        parent: Option<Parent>,
+        publish: &mut (dyn FnMut(&Run) -> Result<Vec<Id>> + Send),
+    ) -> Result<Ground> {
+        let index = Index::open(self.repo, presence, self.monitor, publish)?;
+        chains.look_again(self.repo, self.monitor)?;
+        let losses = presence.losses();
+        let knows =
+            |parent: &Parent| chains.is_live(&parent.id) && parent.losses.is_superset(losses);
+        let vouched = parent.as_ref().is_some_and(knows)
+            && !presence.has_mark_in_progress()
+            && index.missing().is_empty();
+        if !index.missing().is_empty() {
+            self.report_missing(index.missing());
+        }
+        Ok(Ground {
+            index: Arc::new(index),
+            parent,
+            vouched,
+        })
+    }
+
+    fn walk<'a>(&'a self, ground: &'a Ground, force: bool) -> Walk<'a> {
+        Walk {
+            repo: self.repo,
+            options: self.options,
+            monitor: self.monitor,
+            index: &ground.index,
+            parent: ground.parent.as_ref().filter(|_| !force),
+            again: ground.parent.is_some(),
+            vouched: ground.vouched,
+        }
+    }
+
+    /// Whether the paths of this source are what they were. The folders above them change with every neighbour.
+    fn is_as_before(&self, ground: &Ground, tree: Id) -> Result<bool> {
+        let Some(parent) = &ground.parent else {
+            return Ok(false);
+        };
+        let loader = Loader::new(self.repo, &ground.index);
+        for path in &self.options.paths {
+            let path = path.as_os_str().as_encoded_bytes();
+            let (before, now) = (
+                view::find(&loader, parent.tree, path),
+                view::find(&loader, tree, path)?,
+            );
+            if before.map_or(true, |before| before != now) {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn report_missing(&self, missing: &[Id]) {
+        let what = format!(
+            "{} packs that the index knows are gone from {}, {} for one",
+            missing.len(),
+            self.repo.store().location(),
+            missing[0]
+        );
+        self.monitor.problem(&Error::new(Kind::Damaged, what).hint(
+            "this run stores again what the source still has; heirloom verify names what is lost",
+        ));
+    }
+
+    /// The newest live snapshot of this source by this device.
+    fn parent(&self, chains: &Chains) -> Option<Parent> {
+        let all = chains.snapshots();
+        let own = all.into_iter().rev().find(|(_, entry, snapshot)| {
+            entry.device == self.author.device() && snapshot.source == self.options.source
+        });
+        own.map(|(id, _, snapshot)| Parent {
+            id,
+            tree: snapshot.tree,
+            losses: snapshot.losses.iter().copied().collect(),
+        })
+    }
+
+    fn entry(
+        &self,
+        chains: &Chains,
+        parent: &Option<Parent>,
+        walked: &Walked,
+        started: Timestamp,
+    ) -> Result<Entry> {
+        let options = self.options;
+        let mut counts = walked.report.counts;
+        counts.new_bytes = walked.report.bytes_added;
+        let snapshot = Snapshot {
+            source: options.source.clone(),
+            tree: walked.built.tree,
+            parent: parent.as_ref().map(|parent| parent.id),
+            paths: options
+                .paths
+                .iter()
+                .map(|path| path.as_os_str().as_encoded_bytes().to_vec())
+                .collect(),
+            excludes: options.excludes.clone(),
+            tags: options.tags.clone(),
+            counts,
+            ..Snapshot::default()
+        };
+        let stamp = Stamp {
+            time: started,
+            zone: options.zone,
+            host: self.host.name(),
+            user: options.user.clone(),
+        };
+        let what = What::Snapshot(Box::new(snapshot));
+        self.author.entry(self.repo, chains, stamp, what)
+    }
+}

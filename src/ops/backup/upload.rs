@@ -1,0 +1,220 @@
+//! Each finished pack to each other mirror, while the leader's walk goes on; a slow mirror falls behind alone.
+//!
+//! The packs on the leader are the spool: a mirror is told their names and reads them back, so however slow it is, it
+//! keeps nobody waiting and one pack in memory. Mirrors in folders share one buffer and those far away another, lest a
+//! bucket keep a disk waiting. When the leader has committed, each mirror is synced from it.
+
+use crate::error::{Error, Kind, Result};
+use crate::id::Id;
+use crate::mirror::copy::copy;
+use crate::monitor::{Aside, Monitor};
+use crate::name::{Folder, Name};
+use crate::ops::sync::{self, By};
+use crate::repo::author::Author;
+use crate::repo::chain::Chains;
+use crate::repo::heads::Finding;
+use crate::repo::look::Look;
+use crate::repo::mirrors::Mirror;
+use crate::repo::packer;
+use crate::repo::publish::Session;
+use crate::store::Store;
+use crossbeam_channel::{Receiver, Sender, unbounded};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::{Scope, ScopedJoinHandle};
+
+/// What a mirror is told.
+enum Told {
+    /// The leader has a new pack of this length.
+    Pack(Id, u64),
+    /// The leader has committed, or had nothing to commit.
+    Done(Arc<Look>),
+}
+
+/// Buffers for packs on their way: one for folders, one for all that is far.
+#[derive(Default)]
+pub(crate) struct Couriers {
+    near: Mutex<Vec<u8>>,
+    far: Mutex<Vec<u8>>,
+}
+
+/// The other mirrors of one run.
+pub(crate) struct Uploads<'scope> {
+    told: Vec<Sender<Told>>,
+    threads: Vec<(String, ScopedJoinHandle<'scope, Result<()>>)>,
+    /// Whether there is one in a folder, and one far away.
+    near: bool,
+    far: bool,
+}
+
+/// What the threads work with.
+#[derive(Clone, Copy)]
+pub(crate) struct With<'a> {
+    pub(crate) leader: &'a Mirror,
+    pub(crate) author: &'a Author,
+    pub(crate) by: By<'a>,
+    pub(crate) couriers: &'a Couriers,
+}
+
+/// Refuses to write to a mirror whose history is not what it was.
+///
+/// # Errors
+/// `Rollback`.
+pub(crate) fn require_sound(author: &Author, mirror: &Mirror, here: &Chains) -> Result<()> {
+    let record = mirror.repo.require_writable()?;
+    let at = mirror.repo.store().location().to_string();
+    let mut findings = author.judge(&record.id, here, here).into_iter();
+    // That this device's own chain has forked is said by whoever extends it.
+    match findings.find(|finding| matches!(finding, Finding::RolledBack { .. })) {
+        Some(finding) => Err(finding.error(&at)),
+        None => Ok(()),
+    }
+}
+
+impl<'scope> Uploads<'scope> {
+    /// Starts a thread for each mirror.
+    pub(crate) fn start<'env: 'scope>(
+        scope: &'scope Scope<'scope, 'env>,
+        mirrors: &[&'env Mirror],
+        with: With<'env>,
+    ) -> Self {
+        let mut uploads = Self {
+            told: Vec::new(),
+            threads: Vec::new(),
+            near: false,
+            far: false,
+        };
+        for mirror in mirrors {
+            let (tell, told) = unbounded();
+            match mirror.repo.store().location().is_near() {
+                true => uploads.near = true,
+                false => uploads.far = true,
+            }
+            let mirror: &'env Mirror = mirror;
+            let thread = scope.spawn(move || Upload { mirror, with, told }.run());
+            uploads.told.push(tell);
+            uploads.threads.push((mirror.name.clone(), thread));
+        }
+        uploads
+    }
+
+    /// Whether there is no other mirror.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.told.is_empty()
+    }
+
+    /// How many buffers for packs they share.
+    pub(crate) fn couriers(&self) -> usize {
+        usize::from(self.near) + usize::from(self.far)
+    }
+
+    /// Hears of the leader's packs and passes it on.
+    pub(crate) fn listener(&self) -> Option<packer::Told> {
+        if self.told.is_empty() {
+            return None;
+        }
+        let told = self.told.clone();
+        Some(Box::new(move |pack, len| {
+            for tell in &told {
+                // A mirror that is out does not listen any more.
+                let _ = tell.send(Told::Pack(pack, len));
+            }
+        }))
+    }
+
+    /// Lets every mirror take over what the leader shows now, and waits; `None` gives up. What became of each.
+    pub(crate) fn end(self, look: Option<Arc<Look>>) -> Vec<(String, Result<()>)> {
+        for tell in &self.told {
+            if let Some(look) = &look {
+                let _ = tell.send(Told::Done(Arc::clone(look)));
+            }
+        }
+        drop(self.told);
+        let ended = |(name, thread): (String, ScopedJoinHandle<'_, _>)| {
+            let done = thread.join().unwrap_or_else(|_| {
+                let what = "the thread of a mirror panicked: this is a bug";
+                Err(Error::new(Kind::Other, what))
+            });
+            (name, done)
+        };
+        self.threads.into_iter().map(ended).collect()
+    }
+}
+
+struct Upload<'a> {
+    mirror: &'a Mirror,
+    with: With<'a>,
+    told: Receiver<Told>,
+}
+
+impl Upload<'_> {
+    fn run(self) -> Result<()> {
+        let (to, by) = (&self.mirror.repo, self.with.by);
+        let aside = Aside(by.monitor);
+        let by = By {
+            monitor: &aside,
+            ..by
+        };
+        let mut chains = Chains::read_to_write(to, &aside)?;
+        require_sound(self.with.author, self.mirror, &chains)?;
+        let mut session = Session::begin(to, by.host, by.writer, "backup")?;
+        let done = self.follow(&mut session, &mut chains, by);
+        let marks = session.presence().marks().clone();
+        session.end(&aside);
+        let (report, look) = done?;
+        if report.is_none() {
+            // A collector gave up waiting for this session: begin again with what the leader shows.
+            sync::run(&look, to, by)?;
+            return Ok(());
+        }
+        let record = to.require_writable()?;
+        self.with.author.saw(&record.id, &chains, &marks)
+    }
+
+    /// Copies what the leader packs until it has committed, then takes over its entries.
+    fn follow(
+        &self,
+        session: &mut Session,
+        chains: &mut Chains,
+        by: By<'_>,
+    ) -> Result<(Option<sync::Report>, Arc<Look>)> {
+        let look = loop {
+            match self.told.recv() {
+                Ok(Told::Pack(pack, len)) => self.pack(session, pack, len, by.monitor)?,
+                Ok(Told::Done(look)) => break look,
+                Err(_) => {
+                    let what = "the mirror that leads this run has failed";
+                    return Err(Error::new(Kind::Unreachable, what));
+                }
+            }
+        };
+        let to = session.repo();
+        sync::bring_keys(&look, to)?;
+        sync::bring_marks(&look, to)?;
+        let report = sync::within(&look, session, chains, by)?;
+        if let Some(report) = &report
+            && !report.left.is_empty()
+        {
+            let what = format!("{} snapshots stay behind", report.left.len());
+            return Err(Error::new(Kind::Damaged, what));
+        }
+        Ok((report, look))
+    }
+
+    fn pack(&self, session: &mut Session, pack: Id, len: u64, monitor: &dyn Monitor) -> Result<()> {
+        session.renew()?;
+        if monitor.interrupted() || session.presence().packs().get(&pack) == Some(&len) {
+            return Ok(());
+        }
+        let name = Name::hashed(Folder::Packs, &pack.to_hex());
+        let to: Arc<dyn Store> = Arc::clone(self.mirror.repo.store());
+        let courier = match to.location().is_near() {
+            true => &self.with.couriers.near,
+            false => &self.with.couriers.far,
+        };
+        let mut buffer = courier.lock().unwrap_or_else(PoisonError::into_inner);
+        copy(&**self.with.leader.repo.store(), &*to, &name, &mut buffer)?;
+        drop(buffer);
+        session.has_put(pack, len);
+        Ok(())
+    }
+}
