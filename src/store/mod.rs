@@ -4,6 +4,8 @@ pub mod calls;
 pub mod faulty;
 pub mod folder;
 pub mod memory;
+#[cfg(feature = "remote")]
+mod runtime;
 
 use crate::error::Result;
 use crate::name::{Folder, Name};
