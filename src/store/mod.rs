@@ -1,9 +1,15 @@
 //! A store: the objects at one location, by name. It sees bytes and knows neither keys nor formats.
 
+pub mod access;
+pub mod address;
 pub mod calls;
 pub mod faulty;
 pub mod folder;
 pub mod memory;
+pub mod retry;
+#[cfg(feature = "remote")]
+mod runtime;
+pub mod throttle;
 
 use crate::error::Result;
 use crate::name::{Folder, Name};
@@ -141,6 +147,11 @@ pub trait Store: Send + Sync {
     fn copies(&self) -> Vec<Arc<dyn Store>> {
         Vec::new()
     }
+
+    /// Removes what this device left half done when it was interrupted; what a running process still writes may stay.
+    fn sweep(&self) -> Result<()> {
+        Ok(())
+    }
 }
 
 impl<S: Store + ?Sized> Store for Arc<S> {
@@ -178,5 +189,9 @@ impl<S: Store + ?Sized> Store for Arc<S> {
 
     fn copies(&self) -> Vec<Arc<dyn Store>> {
         (**self).copies()
+    }
+
+    fn sweep(&self) -> Result<()> {
+        (**self).sweep()
     }
 }

@@ -1,0 +1,59 @@
+//! The one runtime of the remote stores: two threads that start with the first use.
+//!
+//! All above the stores is threads and blocking calls. A remote store drives its futures on the caller's own thread
+//! with [`wait`]; what it spawns beside them runs here.
+
+use std::future::Future;
+use std::sync::OnceLock;
+use std::time::Duration;
+use tokio::runtime::{Builder, Runtime};
+
+const WORKERS: usize = 2;
+
+/// Drives `future` to its end on this thread.
+///
+/// # Panics
+/// From inside the runtime itself, which would stand still: an error in the program. Also if the operating system
+/// refuses the runtime its threads.
+pub(crate) fn wait<F: Future>(future: F) -> F::Output {
+    runtime().block_on(future)
+}
+
+/// As [`wait`]; `None`, with the future dropped, if it takes longer than `limit`.
+///
+/// # Panics
+/// As [`wait`].
+pub(crate) fn wait_at_most<F: Future>(limit: Duration, future: F) -> Option<F::Output> {
+    wait(async { tokio::time::timeout(limit, future).await.ok() })
+}
+
+fn runtime() -> &'static Runtime {
+    static RUNTIME: OnceLock<Runtime> = OnceLock::new();
+    RUNTIME.get_or_init(|| {
+        Builder::new_multi_thread()
+            .worker_threads(WORKERS)
+            .thread_name("heirloom-net")
+            .enable_all()
+            .build()
+            .expect("a runtime needs two threads and a poll descriptor")
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_future_ends_or_is_dropped() {
+        assert_eq!(wait(async { 7 }), 7);
+        let limit = Duration::from_millis(20);
+        assert_eq!(wait_at_most(limit, async { 8 }), Some(8));
+        assert_eq!(wait_at_most(limit, std::future::pending::<()>()), None);
+    }
+
+    #[test]
+    fn what_is_spawned_goes_on() {
+        let answer = wait(async { tokio::spawn(async { 9 }) });
+        assert_eq!(wait(answer).unwrap(), 9);
+    }
+}
