@@ -7,7 +7,7 @@ guard=; as_root() { if [ "$(id -u)" = 0 ]; then "$@"; else sudo "$@"; fi; }
 stop() {                            # TERM to all, three seconds, KILL to what is left: by pid, never by name
   set +e; trap - EXIT INT TERM; [ -z "$guard" ] || as_root rm -f "$guard"; kill $(jobs -pr) 2>/dev/null
   for _ in $(seq 30); do [ -n "$(jobs -pr)" ] || break; sleep 0.1; done
-  kill -9 $(jobs -pr) 2>/dev/null; wait 2>/dev/null; rm -rf "$D"
+  kill -9 $(jobs -pr) 2>/dev/null; wait 2>/dev/null; rm -rf "$D" /tmp/seaweedfs-*-grpc-283*.sock
 }
 trap stop EXIT; trap 'exit 130' INT TERM
 start() { local name=$1; shift; "$@" >"$D/$name.log" 2>&1 </dev/null & echo $! >"$D/$name.pid"; }
