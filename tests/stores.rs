@@ -157,8 +157,9 @@ fn absent_things_are_not_found(store: &dyn Store) {
 }
 
 fn every_folder_is_listed(store: &dyn Store) {
-    for folder in Folder::ALL {
+    for folder in Folder::ALL.into_iter().chain([Folder::Tmp]) {
         let name = match folder {
+            Folder::Tmp => Name::new(folder, "probe-1").unwrap(),
             Folder::Top => Name::marker(),
             Folder::Commits => slot(1),
             Folder::Intents => Name::new(folder, &format!("{}.0", "1".repeat(32))).unwrap(),
@@ -486,6 +487,18 @@ fn a_folder_that_went_away_is_unreachable_and_never_empty() {
         0,
         "the mount point stays empty"
     );
+}
+
+#[test]
+fn what_is_half_written_is_not_listed() {
+    let (place, store) = folder();
+    let tmp = place.path().join("a/b/tmp");
+    fs::write(tmp.join("0a1b-1-1"), "half").unwrap();
+    fs::write(tmp.join("ffff-1-1"), "half").unwrap();
+    fs::write(tmp.join("Notes"), "").unwrap();
+    let name = Name::new(Folder::Tmp, "probe-1").unwrap();
+    store.put(&name, &payload(1, 7)).unwrap();
+    assert_eq!(list(&store, Folder::Tmp), (BTreeMap::from([(name, 7)]), 1));
 }
 
 #[test]
