@@ -141,4 +141,7 @@ impl<S: Store> Store for Counted<S> {
         self.note(Call::Delete, name, 0);
         answer
     }
+    fn sweep(&self) -> Result<()> {
+        self.inner.sweep()
+    }
 }

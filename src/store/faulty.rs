@@ -196,4 +196,7 @@ impl<S: Store> Store for Faulty<S> {
         let act = || self.inner.delete(name);
         self.under_plan(Call::Delete, |at| at.deleting(name), act)
     }
+    fn sweep(&self) -> Result<()> {
+        self.inner.sweep()
+    }
 }

@@ -1,11 +1,15 @@
 //! A store: the objects at one location, by name. It sees bytes and knows neither keys nor formats.
 
+pub mod access;
+pub mod address;
 pub mod calls;
 pub mod faulty;
 pub mod folder;
 pub mod memory;
+pub mod retry;
 #[cfg(feature = "remote")]
 mod runtime;
+pub mod throttle;
 
 use crate::error::Result;
 use crate::name::{Folder, Name};
@@ -133,6 +137,10 @@ pub trait Store: Send + Sync {
     fn list(&self, folder: Folder, each: &mut dyn FnMut(Listed) -> Result<()>) -> Result<u64>;
     /// Done already is done.
     fn delete(&self, name: &Name) -> Result<()>;
+    /// Removes what this device left half done when it was interrupted; what a running process still writes may stay.
+    fn sweep(&self) -> Result<()> {
+        Ok(())
+    }
 }
 
 impl<S: Store + ?Sized> Store for Arc<S> {
@@ -166,5 +174,9 @@ impl<S: Store + ?Sized> Store for Arc<S> {
 
     fn delete(&self, name: &Name) -> Result<()> {
         (**self).delete(name)
+    }
+
+    fn sweep(&self) -> Result<()> {
+        (**self).sweep()
     }
 }

@@ -14,12 +14,14 @@
 //! - Only regular files are objects: a pipe or a link that somebody put there cannot make us wait or wander off.
 
 mod direct;
+mod fault;
 mod root;
 mod temp;
 
 use crate::error::{Error, Kind, Result};
 use crate::name::{Folder, Name};
 use crate::store::folder::direct::{Direct, LARGE};
+use crate::store::folder::fault::{UNPLUGGED, failed, nothing_at, opening, short_or, unreadable};
 use crate::store::folder::root::{Root, make_folder, make_one};
 use crate::store::folder::temp::{TEMP, Temps, is_half_written};
 use crate::store::{Abilities, Listed, Location, Payload, Placed, Store};
@@ -310,13 +312,10 @@ impl Store for FolderStore {
             .unlink(&name.path())
             .map_err(|error| self.failed(self.location.deleting(name), error))
     }
-}
 
-fn short_or(what: String, error: io::Error, root: &Path) -> Error {
-    if error.kind() == io::ErrorKind::UnexpectedEof {
-        return Error::new(Kind::Damaged, what).because("it became shorter while it was read");
+    fn sweep(&self) -> Result<()> {
+        self.sweep_own_leftovers().map(|_| ())
     }
-    failed(what, error, root)
 }
 
 fn walk(folder: &Path, depth: usize) -> walkdir::WalkDir {
@@ -344,8 +343,6 @@ fn object_name(folder: Folder, entry: &walkdir::DirEntry) -> Option<Name> {
     lies_right.then_some(name)
 }
 
-const UNPLUGGED: &str = "is the disk still plugged in and mounted? `heirloom mirror test` tells";
-
 /// What lies in a folder; nothing where there is none.
 fn names_in(folder: &Path) -> io::Result<Vec<String>> {
     match std::fs::read_dir(folder) {
@@ -354,46 +351,5 @@ fn names_in(folder: &Path) -> io::Result<Vec<String>> {
             .collect(),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
         Err(error) => Err(error),
-    }
-}
-
-fn unreadable(root: &Path, error: io::Error) -> Error {
-    if error.kind() == io::ErrorKind::NotADirectory {
-        return nothing_at(root, "it is not a folder");
-    }
-    failed(opening(root), error, root)
-}
-
-fn opening(root: &Path) -> String {
-    format!("open {}", root.display())
-}
-
-fn nothing_at(root: &Path, why: &'static str) -> Error {
-    Error::new(
-        Kind::NoRepository,
-        format!("no repository at {}: {why}", root.display()),
-    )
-    .hint("is the disk mounted? `heirloom init` makes a new repository there")
-}
-
-/// What the operating system's answer means for a folder, with what to do about it.
-fn failed(what: String, error: io::Error, root: &Path) -> Error {
-    let root = root.display();
-    let code = Errno::from_io_error(&error);
-    let error = Error::io(what, error);
-    match code {
-        Some(Errno::ROFS) => error.hint(format!(
-            "that file system is read-only: `mount -o remount,rw {root}`, and if it fell back to that by itself, check the disk first"
-        )),
-        Some(Errno::ACCESS | Errno::PERM) => error.hint(format!(
-            "this user may not do that: `ls -ld {root}` shows who may"
-        )),
-        Some(Errno::NOSPC | Errno::DQUOT) => {
-            error.hint("make room there and run the same command again: what is complete is not sent twice")
-        }
-        Some(
-            Errno::NODEV | Errno::NXIO | Errno::STALE | Errno::NOTCONN | Errno::HOSTDOWN | Errno::TIMEDOUT,
-        ) => error.with_kind(Kind::Unreachable).hint(UNPLUGGED),
-        _ => error,
     }
 }
