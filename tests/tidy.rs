@@ -34,7 +34,16 @@ const DOORS: &[(&str, &[&str])] = &[
     ("rmp_serde::", &["src/format"]),
     ("rmp::", &["src/format"]),
     ("serde::", &["src/format", "src/ui/json.rs"]),
-    ("serde_json::", &["src/ui/json.rs"]),
+    (
+        "serde_json::",
+        &["src/ui/json.rs", "src/store/bucket/account.rs"],
+    ),
+    ("object_store::", &["src/store/bucket"]),
+    ("reqwest::", &["src/store"]),
+    ("rustls::", &["src/store/wire.rs"]),
+    ("hyper::", &["src/store"]),
+    ("tokio::", &["src/store"]),
+    ("quick_xml::", &["src/dav.rs"]),
     (
         "walkdir::",
         &["src/source/names.rs", "src/store/folder", "src/target"],

@@ -2,6 +2,10 @@
 
 pub mod access;
 pub mod address;
+#[cfg(feature = "remote")]
+mod answer;
+#[cfg(feature = "remote")]
+pub mod bucket;
 pub mod calls;
 pub mod faulty;
 pub mod folder;
@@ -10,6 +14,8 @@ pub mod retry;
 #[cfg(feature = "remote")]
 mod runtime;
 pub mod throttle;
+#[cfg(feature = "remote")]
+mod wire;
 
 use crate::error::Result;
 use crate::name::{Folder, Name};
@@ -30,6 +36,12 @@ impl Payload {
     /// Gives the buffer back once nobody else holds it.
     pub fn into_buffer(self) -> Option<Vec<u8>> {
         Arc::into_inner(self.0)
+    }
+}
+
+impl AsRef<[u8]> for Payload {
+    fn as_ref(&self) -> &[u8] {
+        self
     }
 }
 
