@@ -15,6 +15,8 @@ pub mod retry;
 mod runtime;
 pub mod throttle;
 #[cfg(feature = "remote")]
+pub mod webdav;
+#[cfg(feature = "remote")]
 mod wire;
 
 use crate::error::Result;
