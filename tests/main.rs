@@ -4,6 +4,9 @@
     reason = "a test that meets what it did not expect has failed"
 )]
 
+/// What remote stores make of each answer.
+#[cfg(feature = "remote")]
+mod answers;
 /// Authentic boxes that would make a reader allocate, loop or wander off.
 mod bombs;
 /// The chunker cuts as its frozen vectors say.
@@ -47,12 +50,19 @@ mod numbers;
 mod overwrite;
 /// Nothing in clear, on a mirror or on the device.
 mod privacy;
+/// Remote stores against real servers.
+#[cfg(feature = "remote")]
+mod remote;
 /// How many calls a verb makes on a mirror.
 mod requests;
 /// What is saved comes back without this program.
 mod rescue;
 /// What is saved comes back.
 mod restore;
+/// An HTTP server that answers as a test tells it to.
+#[cfg(feature = "remote")]
+#[path = "util/script.rs"]
+mod script;
 /// What every source must do.
 mod sources;
 /// A world with two of every kind of object, to be hurt.

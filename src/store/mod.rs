@@ -10,6 +10,7 @@ pub mod calls;
 pub mod faulty;
 pub mod folder;
 pub mod memory;
+pub mod open;
 pub mod retry;
 #[cfg(feature = "remote")]
 mod runtime;
