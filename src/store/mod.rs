@@ -3,12 +3,18 @@
 pub mod access;
 pub mod address;
 pub mod calls;
+#[cfg(feature = "remote")]
+mod child;
 pub mod faulty;
 pub mod folder;
 pub mod memory;
+#[cfg(feature = "remote")]
+pub mod rclone;
 pub mod retry;
 #[cfg(feature = "remote")]
 mod runtime;
+#[cfg(feature = "remote")]
+pub mod sftp;
 pub mod throttle;
 
 use crate::error::Result;
