@@ -8,6 +8,7 @@ mod child;
 pub mod faulty;
 pub mod folder;
 pub mod memory;
+pub mod place;
 #[cfg(feature = "remote")]
 pub mod rclone;
 pub mod retry;
