@@ -64,88 +64,51 @@ pub fn place_at(address: &Address, endpoint: Option<&str>) -> Place {
 impl Place {
     /// What both would be lost with, in plain words: `both are on the disk sda`. `None` if nothing is known to be shared.
     pub fn shared(&self, other: &Self) -> Option<String> {
-        match (self, other) {
+        let shared = match (self, other) {
             (
+                Self::Disks { disks, device, .. },
                 Self::Disks {
-                    disks,
-                    device,
-                    host,
-                },
-                Self::Disks {
-                    disks: other_disks,
-                    device: other_device,
-                    host: other_host,
+                    disks: others,
+                    device: other,
+                    ..
                 },
             ) => {
-                let common: Vec<_> = disks
-                    .intersection(other_disks)
-                    .map(String::as_str)
-                    .collect();
-                match (common.len(), host) {
-                    (1, _) => Some(format!("both are on the disk {}", common[0])),
-                    (2.., _) => Some(format!("both are on the disks {}", common.join(", "))),
-                    (_, Some(host)) if Some(host) == other_host.as_ref() => on_host(host),
-                    _ if device.is_some() && device == other_device => {
+                let common: Vec<_> = disks.intersection(others).map(String::as_str).collect();
+                match common[..] {
+                    [] if device.is_some() && device == other => {
                         Some("both are on one file system".to_owned())
                     }
-                    _ => None,
+                    [] => None,
+                    [disk] => Some(format!("both are on the disk {disk}")),
+                    _ => Some(format!("both are on the disks {}", common.join(", "))),
                 }
             }
-            (Self::Host(host), Self::Host(other)) if host == other => on_host(host),
-            (
-                Self::Disks {
-                    host: Some(host), ..
-                },
-                Self::Host(other),
-            )
-            | (
-                Self::Host(other),
-                Self::Disks {
-                    host: Some(host), ..
-                },
-            ) if host == other => on_host(host),
             (Self::Disks { .. }, Self::Host(host)) | (Self::Host(host), Self::Disks { .. })
                 if is_here(host) =>
             {
                 Some("both are on this machine".to_owned())
             }
-            (
-                Self::Bucket {
-                    endpoint: Some(endpoint),
-                    ..
-                },
-                Self::Host(host),
-            )
-            | (
-                Self::Host(host),
-                Self::Bucket {
-                    endpoint: Some(endpoint),
-                    ..
-                },
-            ) if endpoint == host => on_host(host),
             (Self::Bucket { bucket, .. }, Self::Bucket { .. }) if self == other => {
                 Some(format!("both are in the bucket {bucket}"))
             }
-            (
-                Self::Bucket {
-                    endpoint: Some(endpoint),
-                    ..
-                },
-                Self::Bucket {
-                    endpoint: Some(other),
-                    ..
-                },
-            ) if endpoint == other => on_host(endpoint),
             (Self::Remote(remote), Self::Remote(other)) if remote == other => {
                 Some(format!("both are on the rclone remote {remote}"))
             }
             _ => None,
+        };
+        let host = || self.host().filter(|host| other.host() == Some(host));
+        shared.or_else(|| Some(format!("both are on the host {}", host()?)))
+    }
+
+    /// The machine that is known to stand behind it.
+    fn host(&self) -> Option<&str> {
+        match self {
+            Self::Disks { host, .. } => host.as_deref(),
+            Self::Host(host) => Some(host),
+            Self::Bucket { endpoint, .. } => endpoint.as_deref(),
+            Self::Remote(_) => None,
         }
     }
-}
-
-fn on_host(host: &str) -> Option<String> {
-    Some(format!("both are on the host {host}"))
 }
 
 fn is_here(host: &str) -> bool {

@@ -1,5 +1,6 @@
 //! Stores against the real servers that tests/servers.sh starts. Each test works below a place of its own.
 
+mod proxies;
 mod rclone;
 mod sftp;
 

@@ -6,6 +6,7 @@
 //! A reset needs no special call: a socket that is closed while a byte waits in it unread is reset by the kernel, so the
 //! last byte of each request is looked at and left there until its answer is on its way.
 
+use std::collections::BTreeMap;
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Ipv4Addr, Shutdown, SocketAddr, TcpListener, TcpStream};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -68,7 +69,8 @@ struct State {
     hits: AtomicU64,
     down: AtomicBool,
     over: AtomicBool,
-    open: Mutex<Vec<TcpStream>>,
+    /// Second handles on all that is open, by number: a socket closes with its last one.
+    open: Mutex<BTreeMap<u64, TcpStream>>,
 }
 
 /// A running proxy; dropped, it ends its connections.
@@ -168,7 +170,7 @@ impl Proxy {
     }
 
     fn cut_all(&self) {
-        for stream in self.state.open.lock().unwrap().drain(..) {
+        for stream in self.state.open.lock().unwrap().values() {
             let _ = stream.shutdown(Shutdown::Both);
         }
     }
@@ -203,15 +205,16 @@ fn listen(state: &Arc<State>, listener: TcpListener, port: u16) {
         };
         client.set_nonblocking(false).unwrap();
         let _ = client.set_nodelay(true);
-        state.open.lock().unwrap().extend(client.try_clone());
         let state = state.clone();
         thread::spawn(move || {
+            let number = state.note(&client);
             // How a connection ends is for the one at its other end to notice.
             let _ = if state.http {
                 serve_http(&state, client)
             } else {
                 serve_bytes(&state, client)
             };
+            state.open.lock().unwrap().remove(&number);
         });
     }
 }
@@ -251,43 +254,10 @@ fn serve_http(state: &State, mut client: TcpStream) -> io::Result<()> {
         let (method, path) = (words.next().unwrap_or(""), words.next().unwrap_or(""));
         state.asked.lock().unwrap().push(format!("{method} {path}"));
         let action = state.action(method, path);
-        match &action {
-            Some(Action::DropBefore) => {
-                // The last byte is read, so this is an end and no reset.
-                client.read_exact(&mut [0])?;
-                return Ok(());
-            }
-            Some(Action::Status(code, word)) => {
-                let body = format!("<?xml version=\"1.0\"?><Error><Code>{word}</Code></Error>");
-                answer(
-                    &mut client,
-                    &format!("{code} {word}"),
-                    "Content-Type: application/xml",
-                    &body,
-                )?;
-                continue;
-            }
-            Some(Action::Html) => {
-                let body = "<!DOCTYPE html><html><title>Welcome to the hotel</title></html>";
-                answer(&mut client, "200 OK", "Content-Type: text/html", body)?;
-                continue;
-            }
-            Some(Action::Redirect) => {
-                answer(
-                    &mut client,
-                    "302 Found",
-                    "Location: http://127.0.0.1:9/elsewhere",
-                    "",
-                )?;
-                continue;
-            }
-            Some(Action::Stall) => {
-                client.read_exact(&mut [0])?;
-                let _ = client.read(&mut [0])?;
-                return Ok(());
-            }
-            Some(Action::Delay(time)) => thread::sleep(*time),
-            _ => {}
+        match instead(&mut client, action.as_ref())? {
+            Next::Ask => {}
+            Next::Answered => continue,
+            Next::End => return Ok(()),
         }
         let upstream = match &mut server {
             Some(server) => server,
@@ -331,7 +301,61 @@ fn serve_http(state: &State, mut client: TcpStream) -> io::Result<()> {
     Ok(())
 }
 
+/// What follows when a rule has had its say before the server is asked.
+enum Next {
+    Ask,
+    Answered,
+    End,
+}
+
+fn instead(client: &mut TcpStream, action: Option<&Action>) -> io::Result<Next> {
+    match action {
+        Some(Action::DropBefore) => {
+            // The last byte is read, so this is an end and no reset.
+            client.read_exact(&mut [0])?;
+            return Ok(Next::End);
+        }
+        Some(Action::Stall) => {
+            client.read_exact(&mut [0])?;
+            let _ = client.read(&mut [0])?;
+            return Ok(Next::End);
+        }
+        Some(Action::Status(code, word)) => {
+            let body = format!("<?xml version=\"1.0\"?><Error><Code>{word}</Code></Error>");
+            let status = format!("{code} {word}");
+            answer(client, &status, "Content-Type: application/xml", &body)?;
+        }
+        Some(Action::Html) => {
+            let body = "<!DOCTYPE html><html><title>Welcome to the hotel</title></html>";
+            answer(client, "200 OK", "Content-Type: text/html", body)?;
+        }
+        Some(Action::Redirect) => {
+            answer(
+                client,
+                "302 Found",
+                "Location: http://127.0.0.1:9/elsewhere",
+                "",
+            )?;
+        }
+        other => {
+            if let Some(Action::Delay(time)) = other {
+                thread::sleep(*time);
+            }
+            return Ok(Next::Ask);
+        }
+    }
+    Ok(Next::Answered)
+}
+
 impl State {
+    fn note(&self, stream: &TcpStream) -> u64 {
+        static COUNT: AtomicU64 = AtomicU64::new(0);
+        let number = COUNT.fetch_add(1, Ordering::Relaxed);
+        let mut open = self.open.lock().unwrap();
+        open.extend(stream.try_clone().ok().map(|stream| (number, stream)));
+        number
+    }
+
     fn action(&self, method: &str, path: &str) -> Option<Action> {
         let mut rules = self.rules.lock().unwrap();
         let rule = rules.iter_mut().find(|rule| {
@@ -429,12 +453,13 @@ fn serve_bytes(state: &Arc<State>, client: TcpStream) -> io::Result<()> {
         return client.shutdown(Shutdown::Both);
     }
     let server = TcpStream::connect(state.target)?;
-    state.open.lock().unwrap().extend(server.try_clone());
+    let number = state.note(&server);
     let (from_client, to_server) = (client.try_clone()?, server.try_clone()?);
     let shared = state.clone();
     let up = thread::spawn(move || copy(&shared, from_client, to_server, false));
     let down = copy(state, server, client, true);
     let _ = up.join();
+    state.open.lock().unwrap().remove(&number);
     down
 }
 
