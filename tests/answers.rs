@@ -1,7 +1,7 @@
 //! What remote stores make of each answer that a server may give, and of none.
 
+use crate::contract::{list, pack, payload, slot};
 use crate::script::{Answer, Asked, Script, say};
-use crate::stores::{list, pack, payload, slot};
 use heirloom::cli::host::RealHost;
 use heirloom::error::{Error, Kind};
 use heirloom::name::{Folder, Name};

@@ -18,6 +18,9 @@ mod cli;
 mod client;
 /// What an earlier heirloom wrote is read for ever.
 mod compat;
+/// The contract of a store.
+#[path = "util/contract.rs"]
+mod contract;
 /// Every store call fails once, the program is killed at any moment; what was committed stays.
 mod crash;
 /// Every sort of damage to every kind of object.
@@ -50,9 +53,10 @@ mod numbers;
 mod overwrite;
 /// Nothing in clear, on a mirror or on the device.
 mod privacy;
-/// Remote stores against real servers.
+/// A proxy that does harm on purpose.
 #[cfg(feature = "remote")]
-mod remote;
+#[path = "util/proxy.rs"]
+mod proxy;
 /// How many calls a verb makes on a mirror.
 mod requests;
 /// What is saved comes back without this program.
@@ -63,12 +67,15 @@ mod restore;
 #[cfg(feature = "remote")]
 #[path = "util/script.rs"]
 mod script;
+/// Stores against real servers; needs tests/servers.sh.
+#[cfg(feature = "remote")]
+mod servers;
 /// What every source must do.
 mod sources;
 /// A world with two of every kind of object, to be hurt.
 #[path = "util/stage.rs"]
 mod stage;
-/// What every store and decorator must do.
+/// Stores and decorators that need no server.
 mod stores;
 /// Restore writes below its target and nowhere else.
 mod target;

@@ -1,3 +1,4 @@
 //! Mirrors as they can be seen by anyone: names and bytes, no keys.
 
+pub mod probe;
 pub mod scrub;

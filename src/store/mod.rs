@@ -7,13 +7,20 @@ mod answer;
 #[cfg(feature = "remote")]
 pub mod bucket;
 pub mod calls;
+#[cfg(feature = "remote")]
+mod child;
 pub mod faulty;
 pub mod folder;
 pub mod memory;
 pub mod open;
+pub mod place;
+#[cfg(feature = "remote")]
+pub mod rclone;
 pub mod retry;
 #[cfg(feature = "remote")]
 mod runtime;
+#[cfg(feature = "remote")]
+pub mod sftp;
 pub mod throttle;
 #[cfg(feature = "remote")]
 pub mod webdav;

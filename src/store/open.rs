@@ -33,8 +33,9 @@ fn open_remote(address: &Address, _: &Settings, _: &Access) -> Result<Arc<dyn St
 
 #[cfg(feature = "remote")]
 fn open_remote(address: &Address, settings: &Settings, access: &Access) -> Result<Arc<dyn Store>> {
-    use crate::error::{Error, Kind};
     use crate::store::bucket::BucketStore;
+    use crate::store::rclone::RcloneStore;
+    use crate::store::sftp::SftpStore;
     use crate::store::webdav::WebdavStore;
 
     match address {
@@ -46,8 +47,15 @@ fn open_remote(address: &Address, settings: &Settings, access: &Access) -> Resul
             let store = WebdavStore::open(server, settings, access)?;
             Ok(decorated(store, SERVER_CALLS, access))
         }
-        _ => Err(Error::new(Kind::Usage, format!("open {address}"))
-            .because("this kind of place is not supported yet")),
+        Address::Sftp(server) => {
+            let store = SftpStore::open(server, access)?;
+            Ok(decorated(store, SERVER_CALLS, access))
+        }
+        Address::Rclone(remote) => {
+            let store = RcloneStore::open(remote, access)?;
+            Ok(decorated(store, SERVER_CALLS, access))
+        }
+        Address::Folder(path) => Ok(Arc::new(FolderStore::open(path, &access.tag)?)),
     }
 }
 
