@@ -2,7 +2,9 @@
 //!
 //! The leaf alone tells the subfolder of `packs/` and `parity/`: its first two hex digits.
 
-use Folder::{Commits, Entries, Index, Intents, Keys, Keys2, Ledger, Marks, Packs, Parity, Top};
+use Folder::{
+    Commits, Entries, Index, Intents, Keys, Keys2, Ledger, Marks, Packs, Parity, Tmp, Top,
+};
 use std::fmt;
 
 /// The folders of a mirror.
@@ -30,10 +32,12 @@ pub enum Folder {
     Intents,
     /// What was read back when.
     Ledger,
+    /// What is on its way to its place, and what a trial of the mirror leaves for a moment. No part of a repository.
+    Tmp,
 }
 
 impl Folder {
-    /// Every folder, in the order of FORMAT.txt.
+    /// Every folder of a repository, in the order of FORMAT.txt; [`Folder::Tmp`] is none of them.
     pub const ALL: [Self; 11] = [
         Top, Keys, Keys2, Packs, Parity, Index, Entries, Marks, Commits, Intents, Ledger,
     ];
@@ -52,6 +56,7 @@ impl Folder {
             Commits => "commits",
             Intents => "intents",
             Ledger => "ledger",
+            Tmp => "tmp",
         }
     }
 
@@ -82,6 +87,12 @@ impl Folder {
                     && (n == "0" || !n.starts_with('0'))
                     && (1..=9).contains(&n.len())
             }),
+            Tmp => {
+                (1..=64).contains(&leaf.len())
+                    && leaf
+                        .bytes()
+                        .all(|c| matches!(c, b'0'..=b'9' | b'a'..=b'z' | b'-'))
+            }
             _ => hex(leaf, 64),
         }
     }
@@ -163,6 +174,7 @@ impl fmt::Display for Name {
             Commits => "commit slot",
             Intents => "intent",
             Ledger => "ledger record",
+            Tmp => return write!(f, "temporary object {}", self.leaf),
         };
         write!(f, "{word} {}", &self.leaf[..8])
     }
@@ -185,6 +197,10 @@ mod tests {
         );
         assert_eq!(Name::hashed(Packs, &id).to_string(), "pack abababab");
         assert!(Name::new(Intents, &format!("{}.12", "0".repeat(32))).is_some());
+        let temporary = Name::new(Tmp, "probe-1").unwrap();
+        assert_eq!(temporary.path(), "tmp/probe-1");
+        assert_eq!(temporary.to_string(), "temporary object probe-1");
+        assert!(!Folder::ALL.contains(&Tmp) && !Tmp.is_named_by_hash());
         for (folder, leaf) in [
             (Packs, "../../etc/passwd"),
             (Packs, &id.to_uppercase()[..]),
@@ -193,6 +209,10 @@ mod tests {
             (Intents, &format!("{}.01", "0".repeat(32))),
             (Intents, &format!("{}.", "0".repeat(32))),
             (Top, "mirror2"),
+            (Tmp, ""),
+            (Tmp, ".."),
+            (Tmp, "A"),
+            (Tmp, &"a".repeat(65)),
         ] {
             assert!(Name::new(folder, leaf).is_none(), "{leaf}");
         }

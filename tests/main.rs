@@ -4,6 +4,9 @@
     reason = "a test that meets what it did not expect has failed"
 )]
 
+/// What remote stores make of each answer.
+#[cfg(feature = "remote")]
+mod answers;
 /// Authentic boxes that would make a reader allocate, loop or wander off.
 mod bombs;
 /// The chunker cuts as its frozen vectors say.
@@ -15,6 +18,9 @@ mod cli;
 mod client;
 /// What an earlier heirloom wrote is read for ever.
 mod compat;
+/// The contract of a store.
+#[path = "util/contract.rs"]
+mod contract;
 /// Every store call fails once, the program is killed at any moment; what was committed stays.
 mod crash;
 /// Every sort of damage to every kind of object.
@@ -47,18 +53,29 @@ mod numbers;
 mod overwrite;
 /// Nothing in clear, on a mirror or on the device.
 mod privacy;
+/// A proxy that does harm on purpose.
+#[cfg(feature = "remote")]
+#[path = "util/proxy.rs"]
+mod proxy;
 /// How many calls a verb makes on a mirror.
 mod requests;
 /// What is saved comes back without this program.
 mod rescue;
 /// What is saved comes back.
 mod restore;
+/// An HTTP server that answers as a test tells it to.
+#[cfg(feature = "remote")]
+#[path = "util/script.rs"]
+mod script;
+/// Stores against real servers; needs tests/servers.sh.
+#[cfg(feature = "remote")]
+mod servers;
 /// What every source must do.
 mod sources;
 /// A world with two of every kind of object, to be hurt.
 #[path = "util/stage.rs"]
 mod stage;
-/// What every store and decorator must do.
+/// Stores and decorators that need no server.
 mod stores;
 /// Restore writes below its target and nowhere else.
 mod target;

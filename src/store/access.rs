@@ -3,6 +3,7 @@
 
 use crate::error::Result;
 use crate::host::Host;
+use crate::name::{Folder, Name};
 use crate::store::throttle::Pace;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -68,6 +69,18 @@ impl Access {
         let mut random = [0; 8];
         self.host.random(&mut random);
         format!("{}-{:016x}", self.tag, u64::from_le_bytes(random))
+    }
+
+    /// Whether an object has such a name, of this device or another: it may be half-written and is not listed.
+    pub fn is_temporary(name: &Name) -> bool {
+        let hex = |text: &str, digits: usize| {
+            text.len() == digits && text.bytes().all(|c| matches!(c, b'0'..=b'9' | b'a'..=b'f'))
+        };
+        name.folder() == Folder::Tmp
+            && name
+                .leaf()
+                .split_once('-')
+                .is_some_and(|(tag, random)| hex(tag, 8) && hex(random, 16))
     }
 }
 

@@ -2,14 +2,30 @@
 
 pub mod access;
 pub mod address;
+#[cfg(feature = "remote")]
+mod answer;
+#[cfg(feature = "remote")]
+pub mod bucket;
 pub mod calls;
+#[cfg(feature = "remote")]
+mod child;
 pub mod faulty;
 pub mod folder;
 pub mod memory;
+pub mod open;
+pub mod place;
+#[cfg(feature = "remote")]
+pub mod rclone;
 pub mod retry;
 #[cfg(feature = "remote")]
 mod runtime;
+#[cfg(feature = "remote")]
+pub mod sftp;
 pub mod throttle;
+#[cfg(feature = "remote")]
+pub mod webdav;
+#[cfg(feature = "remote")]
+mod wire;
 
 use crate::error::Result;
 use crate::name::{Folder, Name};
@@ -30,6 +46,12 @@ impl Payload {
     /// Gives the buffer back once nobody else holds it.
     pub fn into_buffer(self) -> Option<Vec<u8>> {
         Arc::into_inner(self.0)
+    }
+}
+
+impl AsRef<[u8]> for Payload {
+    fn as_ref(&self) -> &[u8] {
+        self
     }
 }
 

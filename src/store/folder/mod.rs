@@ -23,7 +23,7 @@ use crate::name::{Folder, Name};
 use crate::store::folder::direct::{Direct, LARGE};
 use crate::store::folder::fault::{UNPLUGGED, failed, nothing_at, opening, short_or, unreadable};
 use crate::store::folder::root::{Root, make_folder, make_one};
-use crate::store::folder::temp::{TEMP, Temps};
+use crate::store::folder::temp::{TEMP, Temps, is_half_written};
 use crate::store::{Abilities, Listed, Location, Payload, Placed, Store};
 use rustix::fs::{self, FlockOperation, Mode, OFlags};
 use rustix::io::{Errno, retry_on_intr};
@@ -295,6 +295,7 @@ impl Store for FolderStore {
                 continue;
             };
             match entry.metadata().map_err(io::Error::from) {
+                Ok(_) if is_half_written(&name) => {}
                 Ok(found) => each(Listed {
                     name,
                     len: found.len(),

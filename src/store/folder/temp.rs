@@ -2,6 +2,7 @@
 //!
 //! Names are `<device tag>-<process>-<number>`, made exclusively, so that two processes never write one file.
 
+use crate::name::{Folder, Name};
 use crate::store::Placed;
 use crate::store::folder::direct::{Direct, LARGE};
 use crate::store::folder::root::Root;
@@ -13,6 +14,20 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 /// The folder of temporary files.
 pub(super) const TEMP: &str = "tmp";
+
+/// Whether a file of this name may be half-written, by this device or another.
+pub(super) fn is_half_written(name: &Name) -> bool {
+    let mut parts = name.leaf().rsplitn(3, '-');
+    let mut number = || {
+        parts
+            .next()
+            .is_some_and(|part| !part.is_empty() && part.bytes().all(|c| c.is_ascii_digit()))
+    };
+    name.folder() == Folder::Tmp
+        && number()
+        && number()
+        && parts.next().is_some_and(|tag| !tag.contains('-'))
+}
 
 /// Makes temporary files.
 pub(super) struct Temps {
@@ -143,6 +158,29 @@ impl Drop for Temp<'_> {
         if self.is_ours {
             // The error that brought us here is the one to tell; a leftover is swept at the next start.
             let _ = self.root.unlink(&self.path);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn half_written_files_are_known_by_their_names() {
+        let is_half_written = |leaf| is_half_written(&Name::new(Folder::Tmp, leaf).unwrap());
+        for leaf in ["0a1b-17-0", "7-7-7", "abc-1-99"] {
+            assert!(is_half_written(leaf), "{leaf}");
+        }
+        for leaf in [
+            "probe-20000-0a1b",
+            "0a1b-17",
+            "0a1b",
+            "x-0a1b-17-0",
+            "0a1b--0",
+            "0a1b-17-",
+        ] {
+            assert!(!is_half_written(leaf), "{leaf}");
         }
     }
 }
