@@ -38,6 +38,7 @@ pub mod repo;
 pub mod ops;
 
 // 6 faces.
+pub mod config;
 pub mod ui;
 
 // 7 cli.

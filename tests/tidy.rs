@@ -35,7 +35,12 @@ const DOORS: &[(&str, &[&str])] = &[
     ("rmp::", &["src/format"]),
     (
         "serde::",
-        &["src/format", "src/ui/json.rs", "src/store/rclone"],
+        &[
+            "src/format",
+            "src/ui/json.rs",
+            "src/config.rs",
+            "src/store/rclone",
+        ],
     ),
     (
         "serde_json::",
@@ -76,6 +81,7 @@ const DOORS: &[(&str, &[&str])] = &[
         "process::Command",
         &["src/cli/secret.rs", "src/store/child.rs"],
     ),
+    ("toml::", &["src/config.rs"]),
     ("object_store::", &["src/store/bucket"]),
     ("quick_xml::", &["src/dav.rs"]),
     ("reqwest::", &["src/store"]),

@@ -4,14 +4,13 @@ use crate::cli::context::Context;
 use crate::cli::create::{self, Alone, KitArgs};
 use crate::cli::exit::{Done, Outcome};
 use crate::cli::open;
-use crate::cli::{paths, verify};
+use crate::cli::{kept, paths, verify};
 use crate::compress::Level;
 use crate::crypto::hash;
 use crate::error::{Error, Kind, Result};
 use crate::ops::backup::{self, Options, Report};
 use crate::ops::verify::Level as Depth;
-use crate::repo::Repo;
-use crate::repo::look::Look;
+use crate::repo::mirrors::Mirrors;
 use crate::repo::packer::Settings;
 use crate::source::exclude::{self, Rules, Wishes};
 use crate::store::folder::FolderStore;
@@ -21,7 +20,7 @@ use crate::units::{
     count_to_text, duration_to_text, moment_to_rfc3339, size_from_text, size_to_text,
 };
 use clap::{Args, ValueEnum};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// How hard to compress.
@@ -107,11 +106,11 @@ pub fn run(args: &BackupArgs, context: &Context) -> Result<Done> {
     let paths = paths::absolute(&args.paths)?;
     let source = source_name(args, &paths)?;
     let level = level(args, context)?;
-    let (location, _) = context.location()?;
-    let own = paths::own(context, &location, &paths)?;
+    let own = paths::own(context, &paths)?;
     let (rules, excludes) = rules(args, &own)?;
-    let (repo, store) = repository(args, context, &location)?;
-    let held = open::hold(context, &repo, &store)?;
+    let mut mirrors = repository(args, context)?;
+    let repo = Arc::clone(&mirrors.whole);
+    let held = open::hold(context, &mut mirrors)?;
     let ui = context.ui();
     for path in &own {
         ui.note(&format!("left out: {} (heirloom's own)", path.display()));
@@ -139,42 +138,38 @@ pub fn run(args: &BackupArgs, context: &Context) -> Result<Done> {
         user: context.user(),
         zone: context.zone_minutes(context.host().now().seconds),
     };
-    let report = backup::run(&repo, context.host(), &held.author, &options, &**ui)?;
+    let report = backup::run(&mirrors, context.host(), &held.author, &options, &**ui)?;
     ui.end_progress();
-    drop(held);
     let mut done = Done::well();
     if args.dry_run {
         rehearsed(context, &options, &report, began, &mut done);
         return Ok(done);
     }
     tell(context, &options, &report);
+    kept::tell(context, &report.mirrors, &held.author, &mut done)?;
+    drop(held);
     if args.verify {
-        let look = Look::at(&repo, &**context.ui())?;
-        let began = context.host().elapsed();
-        let found = open::verify(context, &look, Depth::Content)?;
-        verify::tell(context, &found, Depth::Content, began, &mut done);
+        verify::mirrors(context, &mirrors, Depth::Content, &mut done)?;
     }
     finish(context, args, &options, &report, began, &mut done);
     Ok(done)
 }
 
-fn repository(
-    args: &BackupArgs,
-    context: &Context,
-    location: &Path,
-) -> Result<(Arc<Repo>, Arc<FolderStore>)> {
+fn repository(args: &BackupArgs, context: &Context) -> Result<Mirrors> {
     if !args.init && (args.kit.kit.is_some() || args.kit.no_kit) {
         return Err(
             Error::new(Kind::Usage, "--kit and --no-kit are about a new repository")
                 .hint("add --init"),
         );
     }
-    if args.init && FolderStore::is_vacant(location)? {
-        let created = create::repository(context, location, &args.kit, Alone::MakeKeyFile)?;
-        return Ok((created.repo, created.store));
+    if args.init {
+        let (location, _) = context.location()?;
+        if FolderStore::is_vacant(&location)? {
+            let created = create::repository(context, &location, &args.kit, Alone::MakeKeyFile)?;
+            return Ok(Mirrors::one(&location.to_string_lossy(), created.repo));
+        }
     }
-    let (repo, _, store) = open::repository(context)?;
-    Ok((repo, store))
+    Ok(open::repository(context)?.mirrors)
 }
 
 fn source_name(args: &BackupArgs, paths: &[PathBuf]) -> Result<String> {

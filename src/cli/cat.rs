@@ -3,8 +3,8 @@
 use crate::cli::context::Context;
 use crate::cli::environment;
 use crate::cli::exit::Done;
-use crate::cli::open;
 use crate::cli::select::FilterArgs;
+use crate::cli::{open, places};
 use crate::error::{Error, Kind, Result};
 use crate::id::Id;
 use crate::ops::cat;
@@ -60,18 +60,18 @@ pub fn run(args: &CatArgs, context: &Context) -> Result<Done> {
     let id = id.as_deref();
     let lines = match args.what {
         What::Config => config(context)?,
-        What::Header => cat::header(&open::repository(context)?.0, id)?,
-        What::Slots => cat::slots(&open::repository(context)?.0),
-        What::Index => cat::index(&open::repository(context)?.0, id)?,
+        What::Header => cat::header(open::repository(context)?.whole(), id)?,
+        What::Slots => cat::slots(open::repository(context)?.whole()),
+        What::Index => cat::index(open::repository(context)?.whole(), id)?,
         What::Snapshot => {
-            let (repo, ..) = open::repository(context)?;
-            let chains = Chains::read(&repo, &**context.ui())?;
+            let opened = open::repository(context)?;
+            let chains = Chains::read(opened.whole(), &**context.ui())?;
             let found = wanted(args, &chains)?.0;
             cat::entry(&found.id, found.entry)
         }
         What::Entry => {
-            let (repo, ..) = open::repository(context)?;
-            let chains = Chains::read(&repo, &**context.ui())?;
+            let opened = open::repository(context)?;
+            let chains = Chains::read(opened.whole(), &**context.ui())?;
             cat::entries(&chains, id.unwrap_or_default())
         }
         What::Tree => tree(args, context)?,
@@ -127,27 +127,31 @@ fn tree(args: &CatArgs, context: &Context) -> Result<Vec<String>> {
 
 /// The values in use; where there is a repository and a secret, what it says of itself.
 fn config(context: &Context) -> Result<Vec<String>> {
-    let (location, chosen) = context.location()?;
+    let (places, chosen) = places::all(context)?;
     let place = |dir: Result<std::path::PathBuf>| {
         dir.map_or_else(|error| error.chain(), |dir| dir.display().to_string())
     };
-    let mut lines = vec![
-        format!(
-            "location     {}{}",
-            location.display(),
-            if chosen { "" } else { " (default)" }
-        ),
+    let mut lines = Vec::new();
+    for one in &places {
+        let default = if chosen { "" } else { " (default)" };
+        lines.push(format!("location     {}{default}", one.address));
+        if one.configured {
+            lines.push(format!("    is [mirror.{}]", one.name));
+        }
+    }
+    lines.extend([
         format!("key file     {}", place(context.default_key_file())),
         format!("state        {}", place(context.state_dir())),
         format!("cache        {}", place(context.cache_dir())),
         format!("memory       {}", size_to_text(context.memory())),
-    ];
+    ]);
     for (name, _) in environment::KNOWN {
         if context.variable(name).is_some() {
             lines.push(format!("variable     {name} is set"));
         }
     }
-    let (repo, ..) = open::repository(context)?;
-    lines.extend(cat::marker(&repo)?);
+    for mirror in &open::repository(context)?.mirrors.here {
+        lines.extend(cat::marker(&mirror.repo)?);
+    }
     Ok(lines)
 }

@@ -1,21 +1,23 @@
 //! What every verb needs to know: flags, then `HEIRLOOM_` variables, then defaults. The environment is read here.
 
+use crate::cli::configuration;
 use crate::cli::environment;
-use crate::cli::flags::{Color, Globals, Progress, duration};
+use crate::cli::flags::{Globals, duration};
 use crate::cli::host::{self, RealHost};
 use crate::cli::paths::quoted;
+use crate::cli::places;
+use crate::cli::style;
 use crate::cli::zone::Zone;
+use crate::config::Config;
 use crate::error::{Error, Kind, Result};
 use crate::host::Host;
-use crate::ui::progress::Mode;
-use crate::ui::{Style, Ui};
+use crate::ui::Ui;
 use crate::units;
-use clap::ValueEnum;
 use std::cell::OnceCell;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
-use std::io::{self, IsTerminal};
+use std::io;
 use std::os::unix::fs::DirBuilderExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -37,6 +39,7 @@ pub struct Context {
     wait: Duration,
     cache: OnceCell<PathBuf>,
     scratch: OnceCell<PathBuf>,
+    config: Config,
 }
 
 impl Context {
@@ -47,7 +50,7 @@ impl Context {
     pub fn new(globals: Globals, command: &str) -> Result<Self> {
         let variables = environment::read(std::env::vars_os())?;
         let host: Arc<dyn Host> = Arc::new(RealHost::new());
-        let style = style(&globals, &variables)?;
+        let style = style::chosen(&globals, &variables)?;
         let ui = Arc::new(Ui::new(
             style,
             command,
@@ -78,7 +81,7 @@ impl Context {
         };
         let zone = Zone::of_system(std::env::var_os("TZ").as_deref());
         let (cache, scratch) = (OnceCell::new(), OnceCell::new());
-        Ok(Self {
+        let mut context = Self {
             globals,
             variables,
             ui,
@@ -88,7 +91,10 @@ impl Context {
             wait,
             cache,
             scratch,
-        })
+            config: Config::default(),
+        };
+        context.config = configuration::read(&context)?;
+        Ok(context)
     }
 
     /// The common flags.
@@ -166,29 +172,66 @@ impl Context {
         units::moment_to_text(seconds, self.zone_minutes(seconds))
     }
 
-    /// Where the repository is, and whether somebody said so.
+    /// What heirloom.toml says.
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Where heirloom.toml is, and whether somebody said so.
+    ///
+    /// # Errors
+    /// `Usage` when the home folder is not known.
+    pub fn config_path(&self) -> Result<(PathBuf, bool)> {
+        let named = self.globals.config.clone();
+        match named.or_else(|| self.variable("HEIRLOOM_CONFIG").map(PathBuf::from)) {
+            Some(path) => Ok((path, true)),
+            None => {
+                let folder = self.base("XDG_CONFIG_HOME", ".config")?;
+                Ok((folder.join("heirloom.toml"), false))
+            }
+        }
+    }
+
+    /// The variables of other programs that begin like this, where they are text.
+    pub fn foreign(&self, beginnings: &[&str]) -> BTreeMap<String, String> {
+        let text = |(name, value): (OsString, OsString)| {
+            Some((name.into_string().ok()?, value.into_string().ok()?))
+        };
+        let ours = |(name, _): &(String, String)| beginnings.iter().any(|it| name.starts_with(it));
+        std::env::vars_os().filter_map(text).filter(ours).collect()
+    }
+
+    /// Where the repository is when nobody says.
+    ///
+    /// # Errors
+    /// `Usage` when the home folder is not known.
+    pub fn default_repository(&self) -> Result<PathBuf> {
+        Ok(self
+            .base("XDG_DATA_HOME", ".local/share")?
+            .join("repository"))
+    }
+
+    /// The one folder of the repository, for making one there; and whether somebody said so.
     ///
     /// # Errors
     /// `Usage` for several locations, or one that is no folder's path.
     pub fn location(&self) -> Result<(PathBuf, bool)> {
-        let variable = self.variable("HEIRLOOM_REPO");
-        let text = match (self.globals.repo.as_slice(), variable) {
-            ([], None) => {
-                return Ok((
-                    self.base("XDG_DATA_HOME", ".local/share")?
-                        .join("repository"),
-                    false,
-                ));
-            }
-            ([], Some(listed)) if listed.to_string_lossy().contains(',') => return Err(several()),
-            ([], Some(one)) => one,
-            ([one], _) => one.clone(),
-            _ => return Err(several()),
-        };
-        self.folder(&text).map(|folder| (folder, true))
+        let (places, chosen) = places::all(self)?;
+        match &places[..] {
+            [one] => match one.folder() {
+                Some(folder) => Ok((folder.clone(), chosen)),
+                None => Err(
+                    Error::new(Kind::Usage, format!("{} is no folder", one.name)).hint(
+                        "make the repository in a folder, then: heirloom mirror add NAME LOCATION",
+                    ),
+                ),
+            },
+            _ => Err(Error::new(Kind::Usage, "several locations were given")
+                .hint("make the repository in one, then: heirloom mirror add NAME LOCATION")),
+        }
     }
 
-    /// A location as a folder's path.
+    /// A folder's path, absolute.
     ///
     /// # Errors
     /// `Usage` for the address of anything but a folder.
@@ -200,18 +243,9 @@ impl Context {
                 "the location of the repository is empty",
             ));
         }
-        let scheme = text
-            .split_once("://")
-            .map(|(scheme, _)| scheme)
-            .or(text.strip_prefix("rclone:").map(|_| "rclone"));
-        if let Some(scheme) = scheme {
-            return Err(Error::new(
-                Kind::Usage,
-                format!(
-                    "{text}: this version keeps repositories in local folders, not at {scheme}"
-                ),
-            )
-            .hint("give the path of a folder"));
+        if text.contains("://") || text.starts_with("rclone:") {
+            let what = format!("{text} is no folder");
+            return Err(Error::new(Kind::Usage, what).hint("give the path of a folder"));
         }
         match text.strip_prefix("~/") {
             Some(rest) => Ok(self.home()?.join(rest)),
@@ -298,10 +332,19 @@ impl Context {
     /// What a suggested command needs so that it speaks of the same repository.
     pub fn same_repository(&self) -> String {
         let words = if self.globals.words { " --words" } else { "" };
-        match (self.location(), self.globals.repo.is_empty()) {
-            (Ok((location, true)), false) => format!(" -r {}{words}", quoted(&location)),
-            _ => words.to_owned(),
+        let mut text = String::new();
+        if !self.globals.repo.is_empty()
+            && let Ok((places, true)) = places::all(self)
+        {
+            for place in places {
+                text.push_str(" -r ");
+                text.push_str(&quoted(Path::new(&place.name)));
+            }
         }
+        for name in &self.globals.mirror {
+            text.push_str(&format!(" -M {name}"));
+        }
+        text + words
     }
 }
 
@@ -320,19 +363,16 @@ fn make_private(dir: &Path) -> io::Result<()> {
         .create(dir)
 }
 
-fn several() -> Error {
-    Error::new(
-        Kind::Usage,
-        "several locations were given; several mirrors come with a later version",
-    )
-    .hint("give one folder with -r")
-}
-
-fn bad_value(name: &str, value: &str, expected: &str) -> Error {
+/// That a value is not what is expected there.
+pub fn bad_value(name: &str, value: &str, expected: &str) -> Error {
     Error::new(Kind::Usage, format!("{name}: {value:?} is not {expected}"))
 }
 
-fn text_of(variables: &BTreeMap<&'static str, OsString>, name: &str) -> Result<Option<String>> {
+/// A variable that must be text.
+///
+/// # Errors
+/// `Usage`.
+pub fn text_of(variables: &BTreeMap<&'static str, OsString>, name: &str) -> Result<Option<String>> {
     let Some(value) = variables.get(name) else {
         return Ok(None);
     };
@@ -340,37 +380,4 @@ fn text_of(variables: &BTreeMap<&'static str, OsString>, name: &str) -> Result<O
         .to_str()
         .ok_or_else(|| Error::new(Kind::Usage, format!("{name} is not UTF-8")))?;
     Ok(Some(text.to_owned()))
-}
-
-fn style(globals: &Globals, variables: &BTreeMap<&'static str, OsString>) -> Result<Style> {
-    let named = text_of(variables, "HEIRLOOM_PROGRESS")?;
-    let from_variable = named.map(|text| {
-        Progress::from_str(&text, false)
-            .map_err(|_| bad_value("HEIRLOOM_PROGRESS", &text, "auto, bar, lines or none"))
-    });
-    let progress = match (globals.progress, from_variable) {
-        (Some(progress), _) => progress,
-        (None, Some(progress)) => progress?,
-        (None, None) => Progress::Auto,
-    };
-    let terminal = io::stderr().is_terminal();
-    let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
-        || std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-    let mode = match progress {
-        _ if globals.quiet => Mode::None,
-        Progress::Lines => Mode::Lines,
-        Progress::Auto | Progress::Bar if terminal && !globals.json => Mode::Bar,
-        _ => Mode::None,
-    };
-    Ok(Style {
-        json: globals.json,
-        quiet: globals.quiet,
-        verbose: globals.verbose > 0,
-        color: match globals.color {
-            Color::Auto => terminal && !plain,
-            Color::Always => true,
-            Color::Never => false,
-        },
-        progress: mode,
-    })
 }

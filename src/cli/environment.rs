@@ -6,8 +6,12 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 
 /// Every variable this program reads, and what it is for.
-pub const KNOWN: [(&str, &str); 10] = [
-    ("HEIRLOOM_REPO", "where the repository is, as --repo"),
+pub const KNOWN: [(&str, &str); 11] = [
+    (
+        "HEIRLOOM_REPO",
+        "where the repository is, as --repo; commas between several",
+    ),
+    ("HEIRLOOM_CONFIG", "as --config"),
     ("HEIRLOOM_KEY_FILE", "as --key-file"),
     ("HEIRLOOM_PASSPHRASE_FD", "as --passphrase-fd"),
     ("HEIRLOOM_PASSPHRASE_COMMAND", "as --passphrase-command"),

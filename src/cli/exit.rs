@@ -31,9 +31,14 @@ pub const TABLE: &[Row] = &[
         "look at the list",
     ),
     row(
+        4,
+        "a mirror is behind or unreachable; data is safe on another",
+        "`heirloom mirror sync`",
+    ),
+    row(
         5,
-        "damage found",
-        "restore what is whole; make another backup",
+        "damage found, not all of it healed",
+        "`heirloom heal`, or restore what is whole and make another backup",
     ),
     row(
         10,
@@ -93,8 +98,12 @@ pub fn code_of(kind: Kind) -> u8 {
 pub enum Outcome {
     /// Some source entries were skipped, or something could not be applied.
     Skipped,
+    /// A mirror does not have what another has.
+    Behind,
     /// Damage was found.
     Damage,
+    /// A mirror shows less than it did, or two histories.
+    Rollback,
 }
 
 /// How a run ended that did its work.
@@ -182,6 +191,8 @@ impl Ending {
 fn outcome_code(outcome: Outcome) -> (u8, &'static str) {
     match outcome {
         Outcome::Skipped => (3, "skipped"),
+        Outcome::Behind => (4, "behind"),
+        Outcome::Rollback => (17, json::kind_name(Kind::Rollback)),
         Outcome::Damage => (5, json::kind_name(Kind::Damaged)),
     }
 }

@@ -34,9 +34,28 @@ pub enum Color {
 #[derive(Args, Clone, Debug, Default)]
 #[command(next_help_heading = "Common options")]
 pub struct Globals {
-    /// The repository: a folder [default: heirloom/repository in $XDG_DATA_HOME or ~/.local/share]
+    /// Where the repository is, once for each mirror: a folder, s3://bucket/prefix, sftp://host/path and others [default:
+    /// the mirrors of heirloom.toml, else heirloom/repository in $XDG_DATA_HOME or ~/.local/share]
     #[arg(short, long, value_name = "LOCATION", global = true)]
     pub repo: Vec<OsString>,
+    /// Work with this mirror of heirloom.toml alone, once for each
+    #[arg(
+        short = 'M',
+        long,
+        value_name = "NAME",
+        global = true,
+        conflicts_with = "repo"
+    )]
+    pub mirror: Vec<String>,
+    /// The configuration [default: heirloom/heirloom.toml in $XDG_CONFIG_HOME or ~/.config, if it exists]
+    #[arg(long, value_name = "FILE", global = true)]
+    pub config: Option<PathBuf>,
+    /// Send at most so many bytes a second to mirrors far away, as in 2MiB
+    #[arg(long, value_name = "SIZE", global = true)]
+    pub limit_upload: Option<String>,
+    /// Receive at most so many bytes a second
+    #[arg(long, value_name = "SIZE", global = true)]
+    pub limit_download: Option<String>,
     /// Read the passphrase from the first line of FILE
     #[arg(
         short,

@@ -2,7 +2,7 @@
 
 use crate::cli::context::Context;
 use crate::cli::exit::Done;
-use crate::cli::open;
+use crate::cli::open::{self, Opened};
 use crate::cli::secret::{self, Source};
 use crate::cli::terminal;
 use crate::crypto::passphrase::Argon2Cost;
@@ -11,9 +11,8 @@ use crate::format::chain::What;
 use crate::format::key_slot::{KeySlot, SlotKind, SlotSecret};
 use crate::id::Id;
 use crate::ops::record;
-use crate::repo::Repo;
 use crate::repo::keyring::{self, NewSlot};
-use crate::store::folder::FolderStore;
+use crate::repo::{Repo, slot_id};
 use crate::ui::escape_text;
 use crate::ui::json::Event;
 use crate::ui::prompt;
@@ -93,12 +92,12 @@ pub fn run(args: &KeyArgs, context: &Context) -> Result<Done> {
         return Err(Error::new(Kind::Usage, what)
             .hint("to make a new key file: heirloom key add --new-key-file FILE"));
     }
-    let (repo, source, store) = open::repository(context)?;
+    let mut opened = open::repository(context)?;
     match &args.act {
-        Act::List => list(context, &repo),
-        Act::Add(args) => add(args, context, &repo)?,
-        Act::Remove(args) => remove(args, context, &repo, &store)?,
-        Act::Passwd(args) => passwd(args, context, &repo, &source, &store)?,
+        Act::List => list(context, opened.whole()),
+        Act::Add(args) => add(args, context, &opened)?,
+        Act::Remove(args) => remove(args, context, &mut opened)?,
+        Act::Passwd(args) => passwd(args, context, &mut opened)?,
     }
     Ok(Done::well())
 }
@@ -137,15 +136,22 @@ fn tell(context: &Context, repo: &Repo, id: &Id, slot: &KeySlot) {
     });
 }
 
-fn put(context: &Context, repo: &Repo, secret: SlotSecret, label: &str) -> Result<Id> {
-    repo.require_writable()?;
+/// On every mirror that is there; a later sync brings it to the others.
+fn put(context: &Context, opened: &Opened, secret: SlotSecret, label: &str) -> Result<Id> {
+    let repo = opened.whole();
+    for mirror in &opened.mirrors.here {
+        mirror.repo.require_writable()?;
+    }
     let slot = NewSlot {
         secret,
         cost: Argon2Cost::default(),
         label: label.to_owned(),
     };
     let slot = slot.seal(repo.root(), repo.id(), &**context.host())?;
-    let id = keyring::put_slot(&**repo.store(), &slot)?;
+    for mirror in &opened.mirrors.here {
+        keyring::put_slot(&**mirror.repo.store(), &slot)?;
+    }
+    let id = slot_id(&slot);
     tell(context, repo, &id, &slot);
     Ok(id)
 }
@@ -165,7 +171,7 @@ fn new_passphrase(file: Option<&PathBuf>) -> Result<SlotSecret> {
     Ok(SlotSecret::Passphrase(text))
 }
 
-fn add(args: &AddArgs, context: &Context, repo: &Repo) -> Result<()> {
+fn add(args: &AddArgs, context: &Context, opened: &Opened) -> Result<()> {
     let secret = match &args.new_key_file {
         Some(path) if path.exists() => secret::read(&Source::KeyFile(path.clone()))?,
         Some(path) => {
@@ -180,7 +186,7 @@ fn add(args: &AddArgs, context: &Context, repo: &Repo) -> Result<()> {
     };
     let label = args.label.clone().unwrap_or_else(|| context.host().name());
     let noun = secret.kind().noun();
-    let id = put(context, repo, secret, &label)?;
+    let id = put(context, opened, secret, &label)?;
     context.ui().line(&format!(
         "{}  {noun}  {}  added",
         id.short(),
@@ -189,21 +195,22 @@ fn add(args: &AddArgs, context: &Context, repo: &Repo) -> Result<()> {
     Ok(())
 }
 
-/// Records in this device's chain that a slot is taken away, so that every mirror learns of it, and takes it away here.
-fn take_away(context: &Context, repo: &Arc<Repo>, store: &FolderStore, slot: Id) -> Result<()> {
-    let held = open::hold(context, repo, store)?;
+/// Records in this device's chain that a slot is taken away, so that every mirror learns of it, and takes it away where
+/// it can.
+fn take_away(context: &Context, opened: &mut Opened, slot: Id) -> Result<()> {
+    let held = open::hold(context, &mut opened.mirrors)?;
     let what = (open::stamp(context), What::SlotRemoved(slot));
     let monitor = &**context.ui();
-    record::run(repo, context.host(), &held.author, what, monitor)?;
-    keyring::delete_slot(&**repo.store(), &slot)
+    let leader = opened.mirrors.leader()?;
+    record::run(&leader.repo, context.host(), &held.author, what, monitor)?;
+    for mirror in &opened.mirrors.here {
+        keyring::delete_slot(&**mirror.repo.store(), &slot)?;
+    }
+    Ok(())
 }
 
-fn remove(
-    args: &RemoveArgs,
-    context: &Context,
-    repo: &Arc<Repo>,
-    store: &FolderStore,
-) -> Result<()> {
+fn remove(args: &RemoveArgs, context: &Context, opened: &mut Opened) -> Result<()> {
+    let repo = Arc::clone(opened.whole());
     let mut fitting = repo
         .ring()
         .named()
@@ -229,10 +236,10 @@ fn remove(
         )
         .hint("add another one first: heirloom key add"));
     }
-    take_away(context, repo, store, *id)?;
+    take_away(context, opened, *id)?;
     let ui = context.ui();
     ui.line(&format!("{}  {}  removed", id.short(), slot.kind().noun()));
-    tell(context, repo, id, slot);
+    tell(context, &repo, id, slot);
     ui.note("copies of the repository that were made earlier still open with it");
     if slot.kind() == SlotKind::Words {
         ui.note("every pack written so far carries a copy of it: whoever has the words can still read those");
@@ -240,13 +247,8 @@ fn remove(
     Ok(())
 }
 
-fn passwd(
-    args: &PasswdArgs,
-    context: &Context,
-    repo: &Arc<Repo>,
-    source: &Source,
-    store: &FolderStore,
-) -> Result<()> {
+fn passwd(args: &PasswdArgs, context: &Context, opened: &mut Opened) -> Result<()> {
+    let (repo, source) = (Arc::clone(opened.whole()), opened.source.clone());
     let passphrases: Vec<_> = repo
         .ring()
         .named()
@@ -260,13 +262,13 @@ fn passwd(
             )
             .hint("heirloom key add"));
         }
-        [(id, slot)] => (**id, note(repo, slot).1),
-        several => opened_by(context, repo, several, source)?,
+        [(id, slot)] => (**id, note(&repo, slot).1),
+        several => opened_by(context, &repo, several, &source)?,
     };
     let secret = new_passphrase(args.new_passphrase_file.as_ref())?;
-    let id = put(context, repo, secret, &old.1)?;
+    let id = put(context, opened, secret, &old.1)?;
     if id != old.0 {
-        take_away(context, repo, store, old.0)?;
+        take_away(context, opened, old.0)?;
     }
     context.ui().line(&format!(
         "{}  passphrase  {}  in place of {}",

@@ -2,6 +2,7 @@
 
 pub mod backup;
 pub mod cat;
+pub mod configuration;
 pub mod context;
 pub mod create;
 pub mod environment;
@@ -10,15 +11,19 @@ pub mod flags;
 pub mod host;
 pub mod init;
 pub mod jobs;
+pub mod kept;
 pub mod key;
 pub mod kit;
 pub mod ls;
+pub mod mirror;
 pub mod open;
 pub mod paths;
+pub mod places;
 pub mod restore;
 pub mod secret;
 pub mod select;
 pub mod snapshots;
+pub mod style;
 pub mod terminal;
 pub mod verify;
 pub mod zone;
@@ -59,6 +64,7 @@ enum Verb {
     Restore(restore::RestoreArgs),
     #[command(visible_alias = "check")]
     Verify(verify::VerifyArgs),
+    Mirror(mirror::MirrorArgs),
     Key(key::KeyArgs),
     Cat(cat::CatArgs),
 }
@@ -73,6 +79,7 @@ impl Verb {
 
             Self::Restore(_) => "restore",
             Self::Verify(_) => "verify",
+            Self::Mirror(_) => "mirror",
             Self::Key(_) => "key",
             Self::Cat(_) => "cat",
         }
@@ -87,6 +94,7 @@ impl Verb {
 
             Self::Restore(args) => restore::run(args, context),
             Self::Verify(args) => verify::run(args, context),
+            Self::Mirror(args) => mirror::run(args, context),
             Self::Key(args) => key::run(args, context),
             Self::Cat(args) => cat::run(args, context),
         }

@@ -3,19 +3,21 @@
 //! The place is looked at before anything is asked: nobody types a passphrase for an empty folder.
 
 use crate::cli::context::Context;
+use crate::cli::places::{self, Place};
 use crate::cli::secret::{self, Source};
 use crate::crypto::hash;
 use crate::device::{Device, DeviceLock};
 use crate::error::{Error, Kind, Result};
-use crate::id::to_hex;
+use crate::format::header::RepoId;
+use crate::id::{from_hex, to_hex};
 use crate::name::{Folder, Name};
 use crate::ops::verify;
 use crate::repo::Repo;
 use crate::repo::author::{Author, Stamp};
 use crate::repo::keyring::Unlock;
 use crate::repo::look::Look;
+use crate::repo::mirrors::{self, Mirrors};
 use crate::store::Store;
-use crate::store::folder::FolderStore;
 use crate::ui::counted;
 use std::path::Path;
 use std::sync::Arc;
@@ -26,21 +28,36 @@ const TRIES: usize = 3;
 /// Between two looks at a lock.
 const PATIENCE: Duration = Duration::from_millis(250);
 
-/// The objects of the repository.
+/// The mirrors that are meant, each with its store or why there is none.
 ///
 /// # Errors
-/// `NoRepository` says what is there instead.
-pub fn store(context: &Context) -> Result<Arc<FolderStore>> {
-    let (location, chosen) = context.location()?;
-    let store = match FolderStore::open(&location, &tag(context)) {
-        Err(error) if error.kind() == Kind::NoRepository => return Err(absent(error, chosen)),
-        other => other?,
-    };
-    if holds_repository(&store)? {
-        return Ok(Arc::new(store));
+/// `Usage`; of one place alone also `NoRepository`, which says what is there instead.
+pub fn stores(context: &Context) -> Result<Vec<mirrors::Place>> {
+    let (places, chosen) = places::all(context)?;
+    if let [one] = &places[..] {
+        let store = one.store(context);
+        let store = match store {
+            Err(error) if error.kind() == Kind::NoRepository => return Err(absent(error, chosen)),
+            other => other?,
+        };
+        if !holds_repository(&*store)? {
+            let found = match one.folder() {
+                Some(folder) => found_at(folder),
+                None => "holds no repository".to_owned(),
+            };
+            let what = format!("{} {found}", one.address);
+            return Err(absent(Error::new(Kind::NoRepository, what), chosen));
+        }
+        return Ok(vec![(one.name.clone(), Ok(store))]);
     }
-    let what = format!("{} {}", location.display(), found_at(&location));
-    Err(absent(Error::new(Kind::NoRepository, what), chosen))
+    let store = |place: &Place| {
+        let store = place.store(context).map_err(|error| match error.kind() {
+            Kind::NoRepository => error.with_kind(Kind::Unreachable),
+            _ => error,
+        });
+        (place.name.clone(), store)
+    };
+    Ok(places.iter().map(store).collect())
 }
 
 fn absent(error: Error, chosen: bool) -> Error {
@@ -51,13 +68,20 @@ fn absent(error: Error, chosen: bool) -> Error {
     })
 }
 
-fn holds_repository(store: &FolderStore) -> Result<bool> {
+/// Whether anything of a repository lies there.
+///
+/// # Errors
+/// Those of the store.
+pub fn holds_repository(store: &dyn Store) -> Result<bool> {
     let marker = store.get(
         &Name::marker(),
         crate::format::ObjectKind::Mirror.bytes_max(),
     );
-    if !matches!(&marker, Err(error) if error.kind() == Kind::NotFound) {
-        return Ok(true);
+    match marker {
+        Ok(_) => return Ok(true),
+        Err(error) if error.kind() == Kind::Damaged => return Ok(true),
+        Err(error) if error.kind() == Kind::NotFound => {}
+        Err(error) => return Err(error),
     }
     // Without its marker it can still be read: by any key slot, or with the words by any pack.
     let mut found = false;
@@ -115,23 +139,39 @@ fn machine() -> Vec<u8> {
         .to_vec()
 }
 
+/// An open repository and what opened it.
+pub struct Opened {
+    /// Its mirrors.
+    pub mirrors: Mirrors,
+    /// Where the secret came from.
+    pub source: Source,
+}
+
+impl Opened {
+    /// The repository as all mirrors show it together.
+    pub fn whole(&self) -> &Arc<Repo> {
+        &self.mirrors.whole
+    }
+}
+
 /// Opens the repository with the secret that the context names, or asks for one.
 ///
 /// # Errors
 /// `NoRepository`, `NoKey`, `Damaged`, `TooNew`, `Usage`.
-pub fn repository(context: &Context) -> Result<(Arc<Repo>, Source, Arc<FolderStore>)> {
-    let store = store(context)?;
+pub fn repository(context: &Context) -> Result<Opened> {
     let cache = context.cache_dir()?;
+    let wanted = wanted(context)?;
     let mut tries = 0;
     loop {
+        let stores = stores(context)?;
         let (source, secret) = secret::to_open(context)?;
         let unlock = unlock_with(context, secret);
-        let objects: Arc<dyn Store> = Arc::<FolderStore>::clone(&store);
         tries += 1;
-        match Repo::open(objects, &unlock, &cache, &**context.ui()) {
-            Ok(repo) => {
-                context.ui().begin(Some(&to_hex(repo.id().as_bytes())));
-                return Ok((Arc::new(repo), source, store));
+        match Mirrors::open(stores, wanted, &unlock, &cache, &**context.ui()) {
+            Ok(mirrors) => {
+                let id = mirrors.whole.id();
+                context.ui().begin(Some(&to_hex(id.as_bytes())));
+                return Ok(Opened { mirrors, source });
             }
             Err(error)
                 if error.kind() == Kind::NoKey
@@ -143,6 +183,22 @@ pub fn repository(context: &Context) -> Result<(Arc<Repo>, Source, Arc<FolderSto
             Err(error) => return Err(error),
         }
     }
+}
+
+/// The repository that heirloom.toml expects, unless a location was named on purpose.
+fn wanted(context: &Context) -> Result<Option<RepoId>> {
+    let named = !context.globals().repo.is_empty() || context.variable("HEIRLOOM_REPO").is_some();
+    let Some(text) = context.config().repository.as_ref().filter(|_| !named) else {
+        return Ok(None);
+    };
+    let digits: String = text.chars().filter(|c| *c != '-').collect();
+    let number = from_hex(&digits).and_then(|bytes| bytes.try_into().ok());
+    number.map(RepoId::new).map(Some).ok_or_else(|| {
+        Error::new(
+            Kind::Usage,
+            format!("repository: {text:?} is not 32 digits"),
+        )
+    })
 }
 
 /// A secret and how far to go with it on this machine.
@@ -162,8 +218,7 @@ pub fn unlock_with(context: &Context, secret: crate::format::key_slot::SlotSecre
 /// # Errors
 /// As [`repository`].
 pub fn look(context: &Context) -> Result<Look> {
-    let (repo, ..) = repository(context)?;
-    Look::at(&repo, &**context.ui())
+    Look::at(repository(context)?.whole(), &**context.ui())
 }
 
 /// Verifies what was looked at.
@@ -206,12 +261,14 @@ pub fn stamp(context: &Context) -> Stamp {
     }
 }
 
-/// Takes the device's lock, waiting as long as the user wishes, and clears what interrupted runs left behind.
+/// Takes the device's lock, waiting as long as the user wishes, and clears what interrupted runs left behind. Mirrors that
+/// are not the ones that were added under their names are taken for away.
 ///
 /// # Errors
 /// `Busy`, `Interrupted`, and those of the state folder.
-pub fn hold(context: &Context, repo: &Repo, store: &FolderStore) -> Result<Held> {
+pub fn hold(context: &Context, mirrors: &mut Mirrors) -> Result<Held> {
     let host = &**context.host();
+    let repo = &mirrors.whole;
     let (state, cache) = (context.state_dir()?, context.cache_dir()?);
     let device = Device::open(&state, &cache, repo.id().as_bytes(), &machine(), host)?;
     let device = Arc::new(device);
@@ -228,9 +285,6 @@ pub fn hold(context: &Context, repo: &Repo, store: &FolderStore) -> Result<Held>
         }
     };
     device.sweep_leftovers()?;
-    if let Err(error) = store.sweep_own_leftovers() {
-        context.ui().problem(&error);
-    }
     let now = host.now();
     let started_ns = now
         .seconds
@@ -238,6 +292,12 @@ pub fn hold(context: &Context, repo: &Repo, store: &FolderStore) -> Result<Held>
         .wrapping_mul(1_000_000_000)
         .wrapping_add(u64::from(now.nanos));
     let author = Author::of_device(&device, repo, started_ns)?;
+    mirrors.keep_pinned(&author);
+    for mirror in &mirrors.here {
+        if let Err(error) = mirror.repo.store().sweep() {
+            context.ui().problem(&error);
+        }
+    }
     Ok(Held {
         device,
         author,

@@ -3,6 +3,7 @@
 
 use crate::cli::context::Context;
 use crate::cli::kit::resolved;
+use crate::cli::places::{self, Place};
 use crate::error::{Error, Kind, Result};
 use std::fs;
 use std::path::{Component, Path, PathBuf};
@@ -40,25 +41,33 @@ fn absolute_one(path: &Path) -> Result<PathBuf> {
     Ok(absolute)
 }
 
-/// What lies below one of `paths` and is not to be saved: the repository, and what heirloom keeps on this device.
+/// What lies below one of `paths` and is not to be saved: mirrors, and what heirloom keeps on this device.
 ///
 /// # Errors
 /// `Usage` when the state folder is not known; `Refused` when a path lies inside the repository.
-pub fn own(context: &Context, repository: &Path, paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
-    let repository = resolved(repository);
-    if let Some(inside) = paths.iter().find(|path| path.starts_with(&repository)) {
+pub fn own(context: &Context, paths: &[PathBuf]) -> Result<Vec<PathBuf>> {
+    let (places, _) = places::all(context)?;
+    let mut own = Vec::new();
+    for folder in places.iter().filter_map(Place::folder) {
+        own.push(outside(&resolved(folder), paths)?);
+    }
+    own.extend([
+        resolved(&context.cache_dir()?),
+        resolved(&context.state_dir()?),
+    ]);
+    own.retain(|own| paths.iter().any(|path| own.starts_with(path)));
+    Ok(own)
+}
+
+/// The repository's folder, unless something to be saved lies inside it.
+fn outside(repository: &Path, paths: &[PathBuf]) -> Result<PathBuf> {
+    if let Some(inside) = paths.iter().find(|path| path.starts_with(repository)) {
         let what = format!("{} lies inside the repository itself", inside.display());
         return Err(
             Error::new(Kind::Refused, what).hint("back up something else, or move the repository")
         );
     }
-    let mut own = vec![
-        repository,
-        resolved(&context.cache_dir()?),
-        resolved(&context.state_dir()?),
-    ];
-    own.retain(|own| paths.iter().any(|path| own.starts_with(path)));
-    Ok(own)
+    Ok(repository.to_owned())
 }
 
 /// A path as a shell takes it.

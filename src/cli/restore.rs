@@ -4,9 +4,9 @@ use crate::cli::context::Context;
 use crate::cli::exit::{Done, Outcome};
 use crate::cli::jobs::{self, Job};
 use crate::cli::kit::resolved;
-use crate::cli::open;
 use crate::cli::paths::quoted;
 use crate::cli::select::FilterArgs;
+use crate::cli::{open, places};
 use crate::cli::{snapshots as list, terminal};
 use crate::error::{Error, Kind, Result};
 use crate::ops::restore::{self, Options, Overwrite, Report};
@@ -148,7 +148,9 @@ pub fn run(args: &RestoreArgs, context: &Context) -> Result<Done> {
 fn refuse_own(context: &Context, target: &Path) -> Result<()> {
     let target =
         std::path::absolute(target).map_err(|error| Error::io("find the current folder", error))?;
-    if resolved(&target).starts_with(resolved(&context.location()?.0)) {
+    let (places, _) = places::all(context)?;
+    let mut folders = places.iter().filter_map(|place| place.folder());
+    if folders.any(|folder| resolved(&target).starts_with(resolved(folder))) {
         return Err(Error::new(
             Kind::Refused,
             format!("{} lies inside the repository itself", target.display()),

@@ -5,6 +5,7 @@
 
 use crate::cli::context::Context;
 use crate::cli::terminal;
+use crate::config::Config;
 use crate::crypto::secret::{Secret, SecretText};
 use crate::crypto::words::{self, WordsError};
 use crate::error::{Error, Kind, Result};
@@ -30,6 +31,8 @@ pub enum Source {
     File(PathBuf),
     /// The first line a shell command prints.
     Command(OsString),
+    /// The first line a program prints: the program and its arguments.
+    Program(Vec<String>),
     /// The first line that an open descriptor gives.
     Descriptor(u32),
     /// The value of `HEIRLOOM_PASSPHRASE`.
@@ -70,6 +73,9 @@ pub fn named(context: &Context) -> Result<Option<Source>> {
     if let Some(source) = only_one(from_environment(context)?)? {
         return Ok(Some(source));
     }
+    if let Some(source) = only_one(from_config(context.config()))? {
+        return Ok(Some(source));
+    }
     // Without a home folder there is no default, and that is no error.
     let default = context.default_key_file().ok();
     Ok(default.filter(|path| path.exists()).map(Source::KeyFile))
@@ -108,6 +114,42 @@ fn from_environment(context: &Context) -> Result<[(&'static str, Option<Source>)
             value.map(|text| Source::Value(SecretText::new(text))),
         ),
     ])
+}
+
+fn from_config(config: &Config) -> [(&'static str, Option<Source>); 3] {
+    let command = config.passphrase_command.clone();
+    [
+        ("key_file", config.key_file.clone().map(Source::KeyFile)),
+        (
+            "passphrase_file",
+            config.passphrase_file.clone().map(Source::File),
+        ),
+        ("passphrase_command", command.map(Source::Program)),
+    ]
+}
+
+/// The lines that a program prints. What it says on stderr goes where ours goes.
+///
+/// # Errors
+/// When it cannot be started or fails.
+pub fn lines_of(command: &[String]) -> Result<Vec<String>> {
+    let (program, arguments) = command
+        .split_first()
+        .ok_or_else(|| Error::new(Kind::Usage, "a command is empty"))?;
+    let what = || format!("run {program}");
+    let output = Command::new(program)
+        .args(arguments)
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .output()
+        .map_err(|error| Error::io(what(), error).with_kind(Kind::Usage))?;
+    if !output.status.success() {
+        return Err(Error::new(Kind::Usage, what()).because(output.status.to_string()));
+    }
+    let text = Zeroizing::new(output.stdout);
+    let text = std::str::from_utf8(&text)
+        .map_err(|_| Error::new(Kind::Usage, what()).because("it printed what is no text"))?;
+    Ok(text.lines().map(str::to_owned).collect())
 }
 
 fn only_one<const N: usize>(sources: [(&str, Option<Source>); N]) -> Result<Option<Source>> {
@@ -167,6 +209,12 @@ pub fn read(source: &Source) -> Result<SlotSecret> {
     match source {
         Source::File(path) => file(path).map(SlotSecret::Passphrase),
         Source::Command(command) => command_output(command).map(SlotSecret::Passphrase),
+        Source::Program(command) => {
+            let lines = lines_of(command)?;
+            let first = lines.into_iter().next().filter(|line| !line.is_empty());
+            let text = first.ok_or_else(|| empty("passphrase_command"))?;
+            Ok(SlotSecret::Passphrase(SecretText::new(text)))
+        }
         Source::Descriptor(number) => {
             let what = format!("read the passphrase from descriptor {number}");
             let opened = File::open(format!("/dev/fd/{number}"));

@@ -25,8 +25,9 @@ pub struct SnapshotsArgs {
 /// # Errors
 /// Those of opening and reading.
 pub fn run(args: &SnapshotsArgs, context: &Context) -> Result<Done> {
-    let (repo, ..) = open::repository(context)?;
-    let chains = Chains::read(&repo, &**context.ui())?;
+    let opened = open::repository(context)?;
+    let repo = opened.whole();
+    let chains = Chains::read(repo, &**context.ui())?;
     let found = snapshots::list(&chains, &args.filter.filter());
     let ui = context.ui();
     ui.end_progress();

@@ -3,9 +3,12 @@
 use crate::cli::context::Context;
 use crate::cli::exit::{Done, Outcome};
 use crate::cli::open;
-use crate::error::Result;
+use crate::error::{Error, Kind, Result};
 use crate::mirror::scrub;
 use crate::ops::verify::{Level, Report};
+use crate::repo::look::Look;
+use crate::repo::mirrors::Mirrors;
+use crate::store::Store;
 use crate::ui::json::{self, Event};
 use crate::ui::{counted, escape};
 use crate::units::{duration_to_text, size_to_text};
@@ -43,10 +46,9 @@ pub struct VerifyArgs {
 /// # Errors
 /// Those of opening and reading; damage is an outcome.
 pub fn run(args: &VerifyArgs, context: &Context) -> Result<Done> {
-    let began = context.host().elapsed();
     let mut done = Done::well();
     if args.no_key {
-        without_key(context, began, &mut done)?;
+        without_key(context, &mut done)?;
         return Ok(done);
     }
     let level = match args.level {
@@ -54,21 +56,50 @@ pub fn run(args: &VerifyArgs, context: &Context) -> Result<Done> {
         Depth::Stored => Level::Stored,
         Depth::Content => Level::Content,
     };
-    let report = open::verify(context, &open::look(context)?, level)?;
-    tell(context, &report, level, began, &mut done);
+    let opened = open::repository(context)?;
+    mirrors(context, &opened.mirrors, level, &mut done)?;
     Ok(done)
 }
 
+/// Verifies each mirror that is there, one after another, and says what was found.
+///
+/// # Errors
+/// As [`run`].
+pub fn mirrors(context: &Context, mirrors: &Mirrors, level: Level, done: &mut Done) -> Result<()> {
+    let several = mirrors.here.len() + mirrors.away.len() > 1;
+    for mirror in &mirrors.here {
+        let began = context.host().elapsed();
+        if several {
+            context.ui().line(&format!("{}:", mirror.name));
+        }
+        let look = Look::at(&mirror.repo, &**context.ui())?;
+        let report = open::verify(context, &look, level)?;
+        tell(context, (&mirror.name, &report), level, began, done);
+    }
+    for away in &mirrors.away {
+        context.ui().problem(
+            &Error::new(Kind::Unreachable, format!("{} was not verified", away.name))
+                .because(away.error.chain()),
+        );
+        done.add(Outcome::Behind, format!("{} was not verified", away.name));
+    }
+    Ok(())
+}
+
 /// Says what was found, and adds it to how the run ended.
-pub fn tell(context: &Context, report: &Report, level: Level, began: Duration, done: &mut Done) {
+pub fn tell(
+    context: &Context,
+    (mirror, report): (&str, &Report),
+    level: Level,
+    began: Duration,
+    done: &mut Done,
+) {
     let ui = context.ui();
     ui.end_progress();
     let seconds = (context.host().elapsed() - began).as_secs_f64();
-    let (location, _) = context.location().unwrap_or_default();
-    let location = location.to_string_lossy();
     for damage in &report.damaged {
         ui.event(&Event::Damage {
-            mirror: &location,
+            mirror,
             object: &damage.name.path(),
             what: &damage.what,
         });
@@ -171,17 +202,38 @@ fn others(context: &Context, newer: u64, strangers: u64) {
     }
 }
 
-fn without_key(context: &Context, began: Duration, done: &mut Done) -> Result<()> {
-    let store = open::store(context)?;
-    let found = scrub::run(&*store, context.readers(), &**context.ui())?;
+fn without_key(context: &Context, done: &mut Done) -> Result<()> {
+    let stores = open::stores(context)?;
+    let several = stores.len() > 1;
+    for (name, store) in stores {
+        if several {
+            context.ui().line(&format!("{name}:"));
+        }
+        match store {
+            Ok(store) => one_without_key(context, &name, &*store, done)?,
+            Err(error) => {
+                done.add(Outcome::Behind, format!("{name} was not verified"));
+                context.ui().problem(&error);
+            }
+        }
+    }
+    Ok(())
+}
+
+fn one_without_key(
+    context: &Context,
+    mirror: &str,
+    store: &dyn Store,
+    done: &mut Done,
+) -> Result<()> {
+    let began = context.host().elapsed();
+    let found = scrub::run(store, context.readers(), &**context.ui())?;
     let ui = context.ui();
     ui.end_progress();
-    let location = context.location()?.0;
-    let location = location.to_string_lossy();
     for (name, error) in &found.damaged {
         ui.line(&format!("damaged: {}: {}", name.path(), error.chain()));
         ui.event(&Event::Damage {
-            mirror: &location,
+            mirror,
             object: &name.path(),
             what: &error.chain(),
         });

@@ -8,6 +8,7 @@
 //! pin <mirror> <name>                                 the id that the mirror of that name had when it was added
 //! head <mirror> <device> <seq> <entry>                visible there
 //! mark <mirror> <mark>                                seen there
+//! current <mirror> <seconds>                          when it last had all that was saved, by our own clock
 //! observed <mirror> <session> <number> <seconds>      its newest intent, and since when by our own clock
 //! check <32 bytes>                                    over all before, keyed
 //! ```
@@ -49,6 +50,8 @@ pub struct MirrorMemory {
     pub heads: BTreeMap<[u8; 16], Seen>,
     /// Every mark.
     pub marks: BTreeSet<Id>,
+    /// When it last had all that this device had saved: seconds since 1970, by this device's clock.
+    pub current: Option<i64>,
     /// Sessions that have not ended.
     pub observed: BTreeMap<[u8; 16], Observed>,
 }
@@ -104,6 +107,9 @@ impl Memory {
             }
             for mark in &mirror.marks {
                 line(format_args!("mark {id} {}", mark.to_hex()));
+            }
+            if let Some(seconds) = mirror.current {
+                line(format_args!("current {id} {seconds}"));
             }
             for (session, Observed { number, since }) in &mirror.observed {
                 let session = to_hex(session);
@@ -167,6 +173,9 @@ impl Memory {
                         let marks = &mut self.mirror(&short_id(mirror)?).marks;
                         marks.insert(Id::from_hex(mark)?);
                     }
+                    ("current", [mirror, seconds]) => {
+                        self.mirror(&short_id(mirror)?).current = Some(seconds.parse().ok()?);
+                    }
                     ("observed", [mirror, session, number, since]) => {
                         let observed = Observed {
                             number: number.parse().ok()?,
@@ -229,6 +238,7 @@ mod tests {
             mirror.heads.insert([3; 16], seen(3));
             mirror.heads.insert([4; 16], seen(4));
             mirror.marks.insert(Id::new([5; 32]));
+            mirror.current = Some(-7);
             let observed = Observed {
                 number: 3,
                 since: -1,

@@ -12,9 +12,11 @@ use crate::host::Timestamp;
 use crate::id::Id;
 use crate::repo::chain::Chains;
 use crate::repo::heads::{self, Finding};
+use crate::repo::mirrors::Mirror;
 use crate::repo::{Repo, Writer};
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 /// When, where and by whom an entry is made.
 #[derive(Clone, Debug, Default)]
@@ -144,19 +146,27 @@ impl Author {
         heads::judge(mirror, self.memory().mirrors.get(mirror), here, all)
     }
 
-    /// Remembers what a mirror shows, durably, in the place of what it showed before.
+    /// Remembers what a mirror shows, durably, in the place of what it showed before; `now` in seconds since 1970 if it has
+    /// all that was saved.
     ///
     /// # Errors
     /// Those of the state folder.
-    pub fn saw(&self, mirror: &[u8; 16], here: &Chains, marks: &BTreeSet<Id>) -> Result<()> {
-        let mut memory = self.memory();
-        let seen = memory.mirror(mirror);
-        let heads = heads::newest_of_each(here);
-        if seen.heads == heads && seen.marks.is_superset(marks) {
+    pub fn saw(
+        &self,
+        mirror: &Mirror,
+        here: &Chains,
+        marks: &BTreeSet<Id>,
+        now: Option<i64>,
+    ) -> Result<()> {
+        let Some(record) = mirror.repo.mirror() else {
             return Ok(());
-        }
-        seen.heads = heads;
+        };
+        let mut memory = self.memory();
+        memory.pins.entry(mirror.name.clone()).or_insert(record.id);
+        let seen = memory.mirror(&record.id);
+        seen.heads = heads::newest_of_each(here);
         seen.marks.extend(marks);
+        seen.current = now.or(seen.current);
         (self.keep)(&memory).during(|| "remember what the mirror shows".to_owned())
     }
 
@@ -179,6 +189,15 @@ impl Author {
             None => memory.pins.remove(name),
         };
         (self.keep)(&memory).during(|| "remember the mirror".to_owned())
+    }
+
+    /// How long ago, by this device's clock, the mirror of this name last had everything this device had; nothing if it
+    /// never was seen.
+    pub fn age(&self, name: &str, now: i64) -> Option<Duration> {
+        let memory = self.memory();
+        let mirror = memory.mirrors.get(memory.pins.get(name)?)?;
+        let seconds = now.checked_sub(mirror.current?)?;
+        u64::try_from(seconds).ok().map(Duration::from_secs)
     }
 
     /// Gives the number away, durably. Call it before the entry is put anywhere.

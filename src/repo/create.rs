@@ -4,12 +4,14 @@ use crate::crypto::derive::{Keys, RootKey};
 use crate::error::{Error, Kind, Result};
 use crate::format::ObjectKind;
 use crate::format::boxes::Opener;
-use crate::format::header::RepoId;
+use crate::format::facts::Facts;
+use crate::format::header::{BoxHeader, RepoId};
 use crate::format::mirror::{MirrorRecord, PROTOCOL};
 use crate::host::Host;
+use crate::monitor::Collected;
 use crate::name::{Folder, Name};
 use crate::repo::keyring::{self, KeyRing};
-use crate::repo::{Repo, Writer, read_marker, seal};
+use crate::repo::{Repo, Writer, open_marker, read_marker, seal};
 use crate::rescue;
 use crate::store::{Payload, Store};
 use std::path::Path;
@@ -74,6 +76,62 @@ impl Repo {
         ready(&repo)?;
         repo.store.put(&Name::marker(), &Payload::new(marker))?;
         Ok(repo)
+    }
+}
+
+impl Repo {
+    /// Makes a mirror of this repository at a place that is empty or holds a copy of it: rescue files, key slots, and its
+    /// own marker last. `taken` are the ids of mirrors: a copy carries the id of the one it was made from, and gets a new
+    /// one. `probe` is what was found out about the place.
+    ///
+    /// # Errors
+    /// `Refused` where another repository lies, or anything of one without a marker.
+    pub fn plant(
+        &self,
+        store: Arc<dyn Store>,
+        taken: &[[u8; 16]],
+        (cas, probe): &(bool, Facts),
+        host: &dyn Host,
+    ) -> Result<Self> {
+        let marker = read_marker(&*store)?;
+        let header = marker
+            .as_ref()
+            .and_then(|bytes| BoxHeader::decode(bytes).ok());
+        match (&marker, header) {
+            (None, _) => drop(left_by_init(&*store)?),
+            (Some(_), Some(header)) if header.repo == self.id => {}
+            _ => {
+                let what = format!(
+                    "{} holds another repository, or a damaged marker",
+                    store.location()
+                );
+                return Err(Error::new(Kind::Refused, what)
+                    .hint("nothing is ever overwritten: choose an empty place"));
+            }
+        }
+        let old = marker.and_then(|bytes| open_marker(&self.opener, &bytes).ok());
+        let kept = old.map(|record| record.id).filter(|id| !taken.contains(id));
+        let mut id = [0; 16];
+        host.random(&mut id);
+        put_missing_rescue_files(&*store)?;
+        for slot in self.ring.slots() {
+            keyring::put_slot(&*store, slot)?;
+        }
+        let mirror = MirrorRecord {
+            protocol: PROTOCOL,
+            id: kept.unwrap_or(id),
+            made: host.now().seconds,
+            cas: *cas,
+            probe: probe.clone(),
+            ..MirrorRecord::default()
+        };
+        let sealer = self.sealer(Writer {
+            device: [0; 16],
+            started_ns: 0,
+        });
+        let marker = seal(&sealer, ObjectKind::Mirror, &mirror.encode(), host)?;
+        store.put(&Name::marker(), &Payload::new(marker))?;
+        self.on(store, &Collected::default())
     }
 }
 

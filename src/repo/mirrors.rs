@@ -7,6 +7,7 @@ use crate::mirror::set::MirrorSet;
 use crate::monitor::Monitor;
 use crate::name::{Folder, Name};
 use crate::repo::Repo;
+use crate::repo::author::Author;
 use crate::repo::keyring::Unlock;
 use crate::store::Store;
 use std::path::Path;
@@ -114,6 +115,62 @@ impl Mirrors {
             away,
             set: Some(set),
         })
+    }
+}
+
+impl Mirrors {
+    /// A repository that is open already, on one mirror.
+    pub fn one(name: &str, repo: Arc<Repo>) -> Self {
+        Self {
+            here: vec![Mirror {
+                name: name.to_owned(),
+                repo: Arc::clone(&repo),
+            }],
+            whole: repo,
+            away: Vec::new(),
+            set: None,
+        }
+    }
+
+    /// What people call them, those that are away too.
+    pub fn names(&self) -> impl Iterator<Item = &String> {
+        let here = self.here.iter().map(|mirror| &mirror.name);
+        here.chain(self.away.iter().map(|away| &away.name))
+    }
+
+    /// The mirror that answers and is written first.
+    ///
+    /// # Errors
+    /// Why none is there.
+    pub fn leader(&self) -> Result<&Mirror> {
+        self.here.first().ok_or_else(|| {
+            let why: Vec<_> = self.away.iter().map(|away| away.error.chain()).collect();
+            Error::new(Kind::Unreachable, "no mirror is there").because(why.join("; "))
+        })
+    }
+
+    /// Takes for away the mirrors that are others than those added under their names, and pins the new ones.
+    pub fn keep_pinned(&mut self, author: &Author) {
+        let here = std::mem::take(&mut self.here);
+        for mirror in here {
+            let found = mirror.repo.mirror().map(|record| record.id);
+            let pinned = author.pinned(&mirror.name);
+            match (found, pinned) {
+                (Some(found), Some(pinned)) if found != pinned => {
+                    let at = mirror.repo.store().location();
+                    let what = format!(
+                        "{at} is another mirror than the one added as {}",
+                        mirror.name
+                    );
+                    let error = Error::new(Kind::Refused, what).hint(
+                        "perhaps it is another disk; heirloom mirror remove and mirror add take it on",
+                    );
+                    let name = mirror.name;
+                    self.away.push(Away { name, error });
+                }
+                _ => self.here.push(mirror),
+            }
+        }
     }
 }
 

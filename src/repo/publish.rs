@@ -299,7 +299,13 @@ impl Session {
         )?;
         let name = Name::new(Folder::Commits, &to_hex(&self.id)).expect("a session is 32 digits");
         let payload = Payload::new(bytes);
-        match self.repo.store().put_if_absent(&name, &payload)? {
+        // Where the probe found no single winner nobody writes ABORT, and the name is nobody else's.
+        let decides = self.repo.mirror().is_some_and(|record| record.cas);
+        let placed = match decides {
+            true => self.repo.store().put_if_absent(&name, &payload)?,
+            false => Placed::Cannot,
+        };
+        match placed {
             Placed::Mine => {}
             Placed::Taken => return Ok(Outcome::Aborted),
             Placed::Cannot => self.repo.store().put(&name, &payload)?,

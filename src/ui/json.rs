@@ -61,6 +61,12 @@ pub enum Event<'a> {
     Snapshot(SnapshotEvent<'a>),
     /// A mirror was made.
     Mirror { location: &'a str, state: &'a str },
+    /// Something about mirrors that their owner should know.
+    Finding {
+        rule: &'a str,
+        mirrors: [&'a str; 2],
+        what: &'a str,
+    },
     /// An object that is not what it should be.
     Damage {
         mirror: &'a str,

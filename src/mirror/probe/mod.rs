@@ -5,6 +5,7 @@
 //! against it.
 
 use crate::error::{Error, Kind, Result};
+use crate::format::facts::{Fact, Facts};
 use crate::host::Host;
 use crate::limits::MIB;
 use crate::name::{Folder, Name};
@@ -56,6 +57,16 @@ pub struct Probe {
     pub large: Option<String>,
     /// Files among the temporary ones that are not ours.
     pub strangers: u64,
+}
+
+impl Probe {
+    /// What the marker records: whether put-if-absent has one winner there, and the rest.
+    pub fn facts(&self) -> (bool, Facts) {
+        let mut facts = Facts::new();
+        facts.insert("delete".to_owned(), Fact::Bool(self.delete));
+        facts.insert("range".to_owned(), Fact::Bool(self.ranges));
+        (self.put_if_absent, facts)
+    }
 }
 
 /// Tries the store out and cleans up. A quick trial makes a few small objects and the two writes to one name, and no

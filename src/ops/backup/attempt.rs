@@ -134,8 +134,9 @@ impl Attempt<'_> {
         let Some((report, index)) = done? else {
             return Ok(None);
         };
-        let record = self.repo.require_writable()?;
-        let remembered = self.author.saw(&record.id, &chains, presence.marks());
+        let now = Some(self.host.now().seconds);
+        let marks = presence.marks();
+        let remembered = self.author.saw(self.leader, &chains, marks, now);
         if let Err(error) = remembered {
             self.monitor.problem(&error);
         }

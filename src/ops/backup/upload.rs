@@ -166,8 +166,8 @@ impl Upload<'_> {
             sync::run(&look, to, by)?;
             return Ok(());
         }
-        let record = to.require_writable()?;
-        self.with.author.saw(&record.id, &chains, &marks)
+        let now = Some(by.host.now().seconds);
+        self.with.author.saw(self.mirror, &chains, &marks, now)
     }
 
     /// Copies what the leader packs until it has committed, then takes over its entries.

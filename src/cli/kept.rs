@@ -1,0 +1,61 @@
+//! What became of each mirror, told in one line, and what that means for how the run ends.
+
+use crate::cli::context::Context;
+use crate::cli::exit::{Done, Outcome};
+use crate::cli::places;
+use crate::error::{Kind, Result};
+use crate::ops::backup::Kept;
+use crate::repo::author::Author;
+use crate::ui::json::Event;
+use crate::units::duration_to_text;
+
+/// Tells it; says nothing of one mirror alone that has everything. A removable mirror may be away without a word until its
+/// time is up.
+///
+/// # Errors
+/// `Usage` for a `max_age` that cannot be read.
+pub fn tell(context: &Context, kept: &[Kept], author: &Author, done: &mut Done) -> Result<()> {
+    let (places, _) = places::all(context)?;
+    let mut states = Vec::new();
+    let mut behind = Vec::new();
+    for one in kept {
+        let place = places.iter().find(|place| place.name == one.name);
+        let (state, words) = match &one.failed {
+            None => ("current", "current".to_owned()),
+            Some((Kind::Rollback, why)) => {
+                done.add(Outcome::Rollback, why.clone());
+                ("rolled-back", "shows an older state".to_owned())
+            }
+            Some((kind, why)) => {
+                let allowed = match place {
+                    Some(place) if *kind == Kind::Unreachable => place.may_be_away()?,
+                    _ => None,
+                };
+                let age = author.age(&one.name, context.host().now().seconds);
+                match (allowed, age) {
+                    (Some(allowed), Some(age)) if age <= allowed => {
+                        let ago = duration_to_text(age.as_secs_f64());
+                        ("unreachable", format!("not connected, current {ago} ago"))
+                    }
+                    _ => {
+                        behind.push(one.name.clone());
+                        ("behind", format!("behind ({why})"))
+                    }
+                }
+            }
+        };
+        states.push(format!("{} {words}", one.name));
+        context.ui().event(&Event::Mirror {
+            location: &one.name,
+            state,
+        });
+    }
+    if kept.len() > 1 {
+        context.ui().line(&states.join("      "));
+    }
+    if !behind.is_empty() {
+        done.add(Outcome::Behind, format!("{} behind", behind.join(", ")));
+        done.hint(format!("heirloom mirror sync {}", behind.join(" ")));
+    }
+    Ok(())
+}

@@ -1,0 +1,169 @@
+//! `mirror add`: a place is tried out, made a mirror, entered in heirloom.toml and brought everything.
+
+use crate::cli::configuration;
+use crate::cli::context::Context;
+use crate::cli::exit::Done;
+use crate::cli::mirror::sync;
+use crate::cli::open;
+use crate::cli::places::{self, Place};
+use crate::config;
+use crate::error::{Error, Kind, Result};
+use crate::mirror::probe::{self, Probe};
+use crate::repo::look::Look;
+use crate::repo::mirrors::Mirror;
+use crate::store::folder::FolderStore;
+use crate::store::place;
+use crate::ui::json::Event;
+use crate::units::size_to_text;
+use clap::Args;
+use std::ffi::OsString;
+use std::sync::Arc;
+
+#[derive(Args, Debug)]
+pub struct AddArgs {
+    /// What to call it
+    #[arg(value_name = "NAME")]
+    name: String,
+    /// Where it is: a folder, s3://bucket/prefix, sftp://host/path, webdavs://host/path, rclone:remote:path
+    #[arg(value_name = "LOCATION")]
+    location: OsString,
+    /// What one fire or theft would take together with other mirrors, as in home
+    #[arg(long, value_name = "TEXT")]
+    site: Option<String>,
+    /// Bring it nothing yet
+    #[arg(long)]
+    no_sync: bool,
+}
+
+/// Runs the verb.
+///
+/// # Errors
+/// `Usage`, `Refused`, `Full`, `Unreachable`.
+pub fn run(args: &AddArgs, context: &Context, done: &mut Done) -> Result<()> {
+    config::check_name(&args.name)?;
+    if context.config().mirror.contains_key(&args.name) {
+        let what = format!("there is a mirror {} already", args.name);
+        return Err(Error::new(Kind::Usage, what).hint("another name, or: heirloom mirror remove"));
+    }
+    let mut opened = open::repository(context)?;
+    let held = open::hold(context, &mut opened.mirrors)?;
+    let place = Place::of(context, &args.location)?;
+    if let Some(folder) = place.folder()
+        && !folder.join("mirror").exists()
+    {
+        FolderStore::create(folder, &open::tag(context))?;
+    }
+    let store = place.store(context)?;
+    let found = probe::probe(&*store, &**context.host(), false)?;
+    tell_probe(context, &found);
+    independence(context, &args.name, &place, args.site.as_deref())?;
+    let taken = opened.mirrors.here.iter();
+    let taken: Vec<_> = taken
+        .filter_map(|mirror| Some(mirror.repo.mirror()?.id))
+        .collect();
+    let repo = opened
+        .whole()
+        .plant(store, &taken, &found.facts(), &**context.host())?;
+    let name = args.name.clone();
+    let mirror = Mirror {
+        name,
+        repo: Arc::new(repo),
+    };
+    enter(context, &args.name, &place, args.site.as_deref())?;
+    held.author
+        .pin(&args.name, mirror.repo.mirror().map(|record| record.id))?;
+    if args.no_sync {
+        context.ui().line(&format!(
+            "{} is added and holds nothing new yet         next: heirloom mirror sync {}",
+            args.name, args.name
+        ));
+        return Ok(());
+    }
+    let look = Look::at(opened.whole(), &**context.ui())?;
+    sync::one(context, &held, &look, &mirror, false, done)
+}
+
+/// Writes the mirror into heirloom.toml; where that names none yet, the repository's own place too, lest it be left out
+/// from then on.
+fn enter(context: &Context, name: &str, place: &Place, site: Option<&str>) -> Result<()> {
+    if context.config().mirror.is_empty() {
+        for (number, old) in places::all(context)?.0.iter().enumerate() {
+            let old_name = match number {
+                0 if name != "first" => "first".to_owned(),
+                number => format!("mirror-{}", number + 1),
+            };
+            let location = old.table.location.clone();
+            let location = old
+                .folder()
+                .map_or(location, |folder| folder.display().to_string());
+            configuration::write_mirror(context, &old_name, &location, None)?;
+            context.ui().note(&format!(
+                "heirloom.toml calls {location} {old_name} from now on"
+            ));
+        }
+    }
+    let location = place.folder().map_or_else(
+        || place.table.location.clone(),
+        |folder| folder.display().to_string(),
+    );
+    configuration::write_mirror(context, name, &location, site)
+}
+
+/// Tells what was found out about a place.
+pub fn tell_probe(context: &Context, found: &Probe) {
+    let ui = context.ui();
+    ui.line(&words(found));
+    if let Some(against) = &found.against {
+        ui.note(&format!(
+            "put-if-absent: {against}; backups are safe all the same, and a prune may have to wait"
+        ));
+    }
+    let rate = |rate: Option<u64>| {
+        rate.map_or_else(
+            || "?".to_owned(),
+            |rate| format!("{}/s", size_to_text(rate)),
+        )
+    };
+    ui.line(&format!(
+        "{} out, {} in, a small read takes {:.1} ms",
+        rate(found.upload),
+        rate(found.download),
+        found.latency.as_secs_f64() * 1000.0
+    ));
+}
+
+/// What was found out, in one line.
+fn words(found: &Probe) -> String {
+    let all = [
+        ("put-if-absent", found.put_if_absent),
+        ("read after write", found.read_after_write),
+        ("listing complete", found.list_after_write),
+        ("ranged read", found.ranges),
+        ("delete", found.delete),
+    ];
+    let word = |(what, is): &(&str, bool)| format!("{what} {}", if *is { "yes" } else { "no" });
+    all.iter().map(word).collect::<Vec<_>>().join(" · ")
+}
+
+/// Calls out what the new mirror shares with one that is there.
+fn independence(context: &Context, name: &str, new: &Place, site: Option<&str>) -> Result<()> {
+    let of = |place: &Place| place::place_at(&place.address, place.settings.endpoint.as_deref());
+    let mine = of(new);
+    for other in places::all(context)?.0 {
+        let mut shared: Vec<String> = mine.shared(&of(&other)).into_iter().collect();
+        if let Some(site) = site.filter(|site| other.table.site.as_deref() == Some(*site)) {
+            shared.push(format!("both are at {site:?}: fire or theft can take both"));
+        }
+        for what in shared {
+            context
+                .ui()
+                .line(&format!("! {name} and {}: {what}", other.name));
+            context.ui().event(&Event::Finding {
+                rule: "independence",
+                mirrors: [name, &other.name],
+                what: &what,
+            });
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,150 @@
+//! `mirror sync`: mirrors are brought what others have.
+
+use crate::cli::context::Context;
+use crate::cli::exit::{Done, Outcome};
+use crate::cli::open::{self, Held};
+use crate::cli::places;
+use crate::error::{Error, Kind, Result};
+use crate::ops::sync::{self, By, Report};
+use crate::repo::chain::Chains;
+use crate::repo::heads::Finding;
+use crate::repo::look::Look;
+use crate::repo::mirrors::Mirror;
+use crate::repo::publish::Presence;
+use crate::ui::counted;
+use crate::ui::json::Event;
+use crate::units::{duration_to_text, size_to_text};
+use clap::Args;
+
+#[derive(Args, Debug)]
+pub struct SyncArgs {
+    /// Which ones [default: all]
+    #[arg(value_name = "NAME")]
+    names: Vec<String>,
+    /// Take what the mirror shows now for what it should show
+    #[arg(long)]
+    accept_rollback: bool,
+}
+
+/// Runs the verb.
+///
+/// # Errors
+/// `Usage`, `Interrupted`; what became of each mirror is an outcome.
+pub fn run(args: &SyncArgs, context: &Context, done: &mut Done) -> Result<()> {
+    let mut opened = open::repository(context)?;
+    for name in &args.names {
+        if !opened.mirrors.names().any(|known| known == name) {
+            return Err(places::unknown(name, context.config()));
+        }
+    }
+    let held = open::hold(context, &mut opened.mirrors)?;
+    let look = Look::at(opened.whole(), &**context.ui())?;
+    let wanted = |name: &String| args.names.is_empty() || args.names.contains(name);
+    for mirror in opened
+        .mirrors
+        .here
+        .iter()
+        .filter(|mirror| wanted(&mirror.name))
+    {
+        let synced = one(context, &held, &look, mirror, args.accept_rollback, done);
+        if let Err(error) = synced {
+            if error.kind() == Kind::Interrupted {
+                return Err(error);
+            }
+            behind(context, &mirror.name, &error, done);
+        }
+    }
+    for away in opened.mirrors.away.iter().filter(|away| wanted(&away.name)) {
+        behind(context, &away.name, &away.error, done);
+    }
+    Ok(())
+}
+
+fn behind(context: &Context, name: &str, error: &Error, done: &mut Done) {
+    context.ui().problem(error);
+    let outcome = match error.kind() {
+        Kind::Rollback => Outcome::Rollback,
+        Kind::Damaged => Outcome::Damage,
+        _ => Outcome::Behind,
+    };
+    done.add(outcome, format!("{name} is behind: {}", error.chain()));
+}
+
+/// Brings one mirror what all show together.
+///
+/// # Errors
+/// `Rollback`, and those of the op.
+pub fn one(
+    context: &Context,
+    held: &Held,
+    look: &Look,
+    mirror: &Mirror,
+    accept_rollback: bool,
+    done: &mut Done,
+) -> Result<()> {
+    let began = context.host().elapsed();
+    let monitor = &**context.ui();
+    let here = Chains::read(&mirror.repo, monitor)?;
+    let findings = judge(held, mirror, &here, &look.chains);
+    if let Some(finding) = findings.first().filter(|_| !accept_rollback) {
+        return Err(finding.error(&mirror.name));
+    }
+    let by = By {
+        host: context.host(),
+        writer: held.author.writer(),
+        monitor,
+    };
+    let report = sync::run(look, &mirror.repo, by)?;
+    let here = Chains::read(&mirror.repo, monitor)?;
+    let marks = Presence::read(&mirror.repo, monitor)?.marks().clone();
+    let now = report.left.is_empty().then(|| context.host().now().seconds);
+    held.author.saw(mirror, &here, &marks, now)?;
+    context.ui().end_progress();
+    tell_sync(context, &mirror.name, &report, began, done);
+    Ok(())
+}
+
+fn tell_sync(
+    context: &Context,
+    name: &str,
+    report: &Report,
+    began: std::time::Duration,
+    done: &mut Done,
+) {
+    let ui = context.ui();
+    if report.is_nothing() {
+        ui.line(&format!("{name} is current, nothing was missing"));
+        return;
+    }
+    let objects = report.packs + report.runs + report.entries;
+    let took = duration_to_text((context.host().elapsed() - began).as_secs_f64());
+    let brought = format!(
+        "{}, {}, {}",
+        counted(report.snapshots, "snapshot", "snapshots"),
+        counted(objects, "object", "objects"),
+        size_to_text(report.bytes)
+    );
+    match report.left.len() {
+        0 => ui.line(&format!("{name} is current after {took}: {brought}")),
+        left => {
+            let left = counted(left as u64, "snapshot", "snapshots");
+            ui.line(&format!(
+                "{name}: {brought} in {took}; {left} stay behind, since no mirror has all they need"
+            ));
+            done.add(
+                Outcome::Damage,
+                format!("{left} cannot be brought to {name}"),
+            );
+        }
+    }
+    ui.event(&Event::Mirror {
+        location: name,
+        state: "current",
+    });
+}
+
+/// What is wrong with the history that a mirror shows.
+pub fn judge(held: &Held, mirror: &Mirror, here: &Chains, all: &Chains) -> Vec<Finding> {
+    let id = mirror.repo.mirror().map(|record| record.id);
+    id.map_or_else(Vec::new, |id| held.author.judge(&id, here, all))
+}

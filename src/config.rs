@@ -1,0 +1,154 @@
+//! heirloom.toml as plain data; its errors name the line.
+//!
+//! Nothing in it is a secret: where one is needed, a command prints it.
+
+use crate::error::{Error, Kind, Result};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+/// All that the file says.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(default, deny_unknown_fields)]
+pub struct Config {
+    /// The repository that every mirror must hold: 32 digits.
+    pub repository: Option<String>,
+    /// A file with the passphrase in its first line.
+    pub passphrase_file: Option<PathBuf>,
+    /// A program that prints it, and its arguments.
+    pub passphrase_command: Option<Vec<String>>,
+    /// A key file.
+    pub key_file: Option<PathBuf>,
+    /// `fast`, `auto`, `max` or `off`.
+    pub compression: Option<String>,
+    /// The mirrors, by name.
+    pub mirror: BTreeMap<String, Mirror>,
+}
+
+/// One `[mirror.NAME]` table.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(default, deny_unknown_fields)]
+pub struct Mirror {
+    /// Where it is.
+    pub location: String,
+    /// It is not always there, and that is no failure before `max_age` has passed.
+    pub removable: bool,
+    /// How long it may be away, as in `14d`.
+    pub max_age: Option<String>,
+    /// What one fire or theft takes.
+    pub site: Option<String>,
+    /// The server of a bucket.
+    pub endpoint: Option<String>,
+    /// The region of a bucket.
+    pub region: Option<String>,
+    /// Whether the bucket stands in the path of a request.
+    pub path_style: Option<bool>,
+    /// A PEM file of further certificates.
+    pub ca_file: Option<PathBuf>,
+    /// Plain HTTP beyond this machine.
+    pub allow_http: bool,
+    /// Who logs in.
+    pub user: Option<String>,
+    /// A program that prints the password.
+    pub password_command: Option<Vec<String>>,
+    /// A program that prints id and secret.
+    pub credentials_command: Option<Vec<String>>,
+    /// The rclone program and its first arguments.
+    pub rclone_command: Option<Vec<String>>,
+}
+
+/// Reads the file's text; `file` is what errors call it.
+///
+/// # Errors
+/// `Usage`, with the line.
+pub fn parse(text: &str, file: &str) -> Result<Config> {
+    let wrong = |why: String| {
+        Error::new(Kind::Usage, format!("read {file}"))
+            .because(why)
+            .hint("correct the line that is quoted")
+    };
+    let config: Config = toml::from_str(text).map_err(|error| wrong(error.to_string()))?;
+    for (name, mirror) in &config.mirror {
+        if mirror.location.is_empty() {
+            return Err(wrong(format!("[mirror.{name}] has no location")));
+        }
+        check_name(name)?;
+    }
+    Ok(config)
+}
+
+/// Refuses a name that a person could not type or that would not stand in the file as it is.
+///
+/// # Errors
+/// `Usage`.
+pub fn check_name(name: &str) -> Result<()> {
+    let fits = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    if !name.is_empty() && name.len() <= 64 && name.chars().all(fits) {
+        return Ok(());
+    }
+    let what = format!("{name:?} cannot be the name of a mirror");
+    Err(Error::new(Kind::Usage, what).hint("letters, digits, - and _"))
+}
+
+/// The text of one more mirror, to be put behind what stands there.
+pub fn mirror_text(name: &str, location: &str, site: Option<&str>) -> String {
+    let quoted = |text: &str| toml::Value::String(text.to_owned()).to_string();
+    let mut text = format!("\n[mirror.{name}]\nlocation = {}\n", quoted(location));
+    if let Some(site) = site {
+        text.push_str(&format!("site = {}\n", quoted(site)));
+    }
+    text
+}
+
+/// The text without the table of that mirror; `None` where it does not stand as a table of its own.
+pub fn without_mirror(text: &str, name: &str) -> Option<String> {
+    let head = format!("[mirror.{name}]");
+    let mut kept = String::new();
+    let mut inside = false;
+    let mut found = false;
+    for line in text.split_inclusive('\n') {
+        if line.trim_start().starts_with('[') {
+            inside = line.trim() == head;
+            found |= inside;
+        }
+        if !inside {
+            kept.push_str(line);
+        }
+    }
+    let gone = parse(&kept, "").is_ok_and(|config| !config.mirror.contains_key(name));
+    (found && gone).then_some(kept)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_mistake_is_named_with_its_line() {
+        let error = parse("[mirror.usb]\nlocation = \"/a\"\nremovabel = true\n", "x").unwrap_err();
+        let told = error.chain();
+        assert!(
+            told.contains("line 3") && told.contains("removabel"),
+            "{told}"
+        );
+        assert_eq!(error.kind(), Kind::Usage);
+        parse("mirror.usb.removable = true", "x").unwrap_err();
+        parse("[mirror.\"a b\"]\nlocation = \"/a\"", "x").unwrap_err();
+    }
+
+    #[test]
+    fn mirrors_are_added_and_taken_out() {
+        let mut text = String::from("compression = \"max\"\n");
+        text.push_str(&mirror_text("usb", "/media/it's \"here\"", None));
+        text.push_str(&mirror_text("s3", "s3://bucket/x", Some("elsewhere")));
+        let config = parse(&text, "x").unwrap();
+        assert_eq!(config.mirror["usb"].location, "/media/it's \"here\"");
+        assert_eq!(config.mirror["s3"].site.as_deref(), Some("elsewhere"));
+        let less = without_mirror(&text, "usb").unwrap();
+        let less = parse(&less, "x").unwrap();
+        assert_eq!(less.mirror.keys().collect::<Vec<_>>(), ["s3"]);
+        assert_eq!(less.compression.as_deref(), Some("max"));
+        assert_eq!(without_mirror(&text, "nas"), None);
+        assert_eq!(without_mirror("mirror.a.location = \"/a\"", "a"), None);
+    }
+}
