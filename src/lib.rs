@@ -15,6 +15,8 @@ pub mod units;
 pub mod chunker;
 pub mod compress;
 pub mod crypto;
+#[cfg(feature = "remote")]
+pub mod dav;
 pub mod host;
 pub mod monitor;
 

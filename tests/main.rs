@@ -4,6 +4,9 @@
     reason = "a test that meets what it did not expect has failed"
 )]
 
+/// What remote stores make of each answer.
+#[cfg(feature = "remote")]
+mod answers;
 /// Authentic boxes that would make a reader allocate, loop or wander off.
 mod bombs;
 /// The chunker cuts as its frozen vectors say.
@@ -54,12 +57,19 @@ mod privacy;
 #[cfg(feature = "remote")]
 #[path = "util/proxy.rs"]
 mod proxy;
+/// Remote stores against real servers.
+#[cfg(feature = "remote")]
+mod remote;
 /// How many calls a verb makes on a mirror.
 mod requests;
 /// What is saved comes back without this program.
 mod rescue;
 /// What is saved comes back.
 mod restore;
+/// An HTTP server that answers as a test tells it to.
+#[cfg(feature = "remote")]
+#[path = "util/script.rs"]
+mod script;
 /// Stores against real servers; needs tests/servers.sh.
 #[cfg(feature = "remote")]
 mod servers;

@@ -37,7 +37,18 @@ const DOORS: &[(&str, &[&str])] = &[
         "serde::",
         &["src/format", "src/ui/json.rs", "src/store/rclone"],
     ),
-    ("serde_json::", &["src/ui/json.rs", "src/store/rclone"]),
+    (
+        "serde_json::",
+        &[
+            "src/ui/json.rs",
+            "src/store/bucket/account.rs",
+            "src/store/rclone",
+        ],
+    ),
+    ("object_store::", &["src/store/bucket"]),
+    ("reqwest::", &["src/store"]),
+    ("rustls::", &["src/store/wire.rs"]),
+    ("quick_xml::", &["src/dav.rs"]),
     (
         "walkdir::",
         &["src/source/names.rs", "src/store/folder", "src/target"],

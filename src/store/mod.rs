@@ -2,12 +2,17 @@
 
 pub mod access;
 pub mod address;
+#[cfg(feature = "remote")]
+mod answer;
+#[cfg(feature = "remote")]
+pub mod bucket;
 pub mod calls;
 #[cfg(feature = "remote")]
 mod child;
 pub mod faulty;
 pub mod folder;
 pub mod memory;
+pub mod open;
 pub mod place;
 #[cfg(feature = "remote")]
 pub mod rclone;
@@ -17,6 +22,10 @@ mod runtime;
 #[cfg(feature = "remote")]
 pub mod sftp;
 pub mod throttle;
+#[cfg(feature = "remote")]
+pub mod webdav;
+#[cfg(feature = "remote")]
+mod wire;
 
 use crate::error::Result;
 use crate::name::{Folder, Name};
@@ -37,6 +46,12 @@ impl Payload {
     /// Gives the buffer back once nobody else holds it.
     pub fn into_buffer(self) -> Option<Vec<u8>> {
         Arc::into_inner(self.0)
+    }
+}
+
+impl AsRef<[u8]> for Payload {
+    fn as_ref(&self) -> &[u8] {
+        self
     }
 }
 

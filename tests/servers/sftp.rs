@@ -150,12 +150,13 @@ fn an_upload_that_is_cut_leaves_nothing_under_its_name() {
                 assert!(begun.elapsed() < Duration::from_secs(60));
                 std::thread::sleep(Duration::from_millis(1));
             }
-            for child in children(&mark) {
+            let cut = children(&mark);
+            for child in &cut {
                 let _ = Command::new("kill")
                     .args(["-KILL", &child.to_string()])
                     .status();
             }
-            while !children(&mark).is_empty() {
+            while children(&mark).iter().any(|child| cut.contains(child)) {
                 std::thread::sleep(Duration::from_millis(1));
             }
         }
