@@ -57,9 +57,6 @@ mod privacy;
 #[cfg(feature = "remote")]
 #[path = "util/proxy.rs"]
 mod proxy;
-/// Remote stores against real servers.
-#[cfg(feature = "remote")]
-mod remote;
 /// How many calls a verb makes on a mirror.
 mod requests;
 /// What is saved comes back without this program.

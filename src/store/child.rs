@@ -5,7 +5,7 @@
 //!   for, so that the number cannot belong to another program by then.
 //! - What it says on stderr is always read, or it would stand still; the end of that goes into our errors.
 
-use crate::store::runtime::wait_at_most;
+use crate::store::runtime::wait;
 use rustix::process::{Pid, Signal, kill_process};
 use std::collections::VecDeque;
 use std::ffi::OsString;
@@ -122,7 +122,8 @@ pub(super) struct End(watch::Receiver<Option<String>>);
 impl End {
     /// Blocks until it has ended, which takes a few seconds at the most once it was asked to.
     pub(super) fn wait(mut self) {
-        let _ = wait_at_most(4 * GRACE, self.0.wait_for(Option::is_some));
+        let ended = async { drop(timeout(4 * GRACE, self.0.wait_for(Option::is_some)).await) };
+        wait(ended);
     }
 }
 
@@ -176,7 +177,6 @@ async fn run(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::runtime::wait;
     use tokio::io::AsyncWriteExt;
 
     const LONG: Duration = Duration::from_secs(20);

@@ -55,7 +55,6 @@ fn open_remote(address: &Address, settings: &Settings, access: &Access) -> Resul
             let store = RcloneStore::open(remote, access)?;
             Ok(decorated(store, SERVER_CALLS, access))
         }
-        // `open` has dealt with it.
         Address::Folder(path) => Ok(Arc::new(FolderStore::open(path, &access.tag)?)),
     }
 }

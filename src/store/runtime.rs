@@ -5,7 +5,6 @@
 
 use std::future::Future;
 use std::sync::OnceLock;
-use std::time::Duration;
 use tokio::runtime::{Builder, Runtime};
 
 const WORKERS: usize = 2;
@@ -17,14 +16,6 @@ const WORKERS: usize = 2;
 /// refuses the runtime its threads.
 pub(crate) fn wait<F: Future>(future: F) -> F::Output {
     runtime().block_on(future)
-}
-
-/// As [`wait`]; `None`, with the future dropped, if it takes longer than `limit`.
-///
-/// # Panics
-/// As [`wait`].
-pub(crate) fn wait_at_most<F: Future>(limit: Duration, future: F) -> Option<F::Output> {
-    wait(async { tokio::time::timeout(limit, future).await.ok() })
 }
 
 fn runtime() -> &'static Runtime {
@@ -42,14 +33,6 @@ fn runtime() -> &'static Runtime {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_future_ends_or_is_dropped() {
-        assert_eq!(wait(async { 7 }), 7);
-        let limit = Duration::from_millis(20);
-        assert_eq!(wait_at_most(limit, async { 8 }), Some(8));
-        assert_eq!(wait_at_most(limit, std::future::pending::<()>()), None);
-    }
 
     #[test]
     fn what_is_spawned_goes_on() {

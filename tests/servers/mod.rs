@@ -1,6 +1,7 @@
 //! Stores against the real servers that tests/servers.sh starts. Each test works below a place of its own.
 
 mod faults;
+mod http;
 mod probes;
 mod proxies;
 mod rclone;

@@ -1,6 +1,6 @@
 //! The trial of a mirror against every server, the lying ones above all.
 
-use crate::contract::keeps_objects;
+use crate::contract::conforms_but_for_slots;
 use crate::servers::{access, dav, s3, servers, unique};
 use heirloom::cli::host::RealHost;
 use heirloom::mirror::probe::{Probe, probe};
@@ -38,7 +38,7 @@ fn honest(store: &dyn Store) {
 fn caught(store: &dyn Store) {
     let found = tried(store);
     assert!(!found.put_if_absent, "{found:?}");
-    keeps_objects(store);
+    conforms_but_for_slots(store);
 }
 
 fn sftp(host: &str, path: &str) -> Arc<dyn Store> {

@@ -144,9 +144,12 @@ fn an_upload_that_is_cut_leaves_nothing_under_its_name() {
     let half_written = tmp.clone();
     let killer = std::thread::spawn(move || {
         let begun = Instant::now();
-        for killed in 0..8 {
-            // One more than those that are cut already.
-            while fs::read_dir(&half_written).unwrap().count() <= killed {
+        let count = || fs::read_dir(&half_written).unwrap().count();
+        for _ in 0..8 {
+            // One more than lay there: it is being written.
+            let mut before = count();
+            while count() <= before {
+                before = before.min(count());
                 assert!(begun.elapsed() < Duration::from_secs(60));
                 std::thread::sleep(Duration::from_millis(1));
             }

@@ -42,13 +42,13 @@ pub(crate) fn list(store: &dyn Store, folder: Folder) -> (BTreeMap<Name, u64>, u
 
 /// The contract of `Store`, on an empty one.
 pub(crate) fn conforms(store: &dyn Store) {
-    keeps_objects(store);
+    conforms_but_for_slots(store);
     first_writer_wins(store);
     eight_writers_have_one_winner(store);
 }
 
 /// The contract as far as it does not ask who was first.
-pub(crate) fn keeps_objects(store: &dyn Store) {
+pub(crate) fn conforms_but_for_slots(store: &dyn Store) {
     whole_objects_come_back(store);
     ranges_are_exact(store);
     long_ranges_are_exact(store);
@@ -58,7 +58,7 @@ pub(crate) fn keeps_objects(store: &dyn Store) {
 
 /// The contract of a store that is unable to decide who was first, and says so.
 pub(crate) fn conforms_and_cannot_decide(store: &dyn Store) {
-    keeps_objects(store);
+    conforms_but_for_slots(store);
     for _ in 0..2 {
         let placed = store.put_if_absent(&slot(0), &payload(1, 100));
         assert_eq!(placed.unwrap(), Placed::Cannot);

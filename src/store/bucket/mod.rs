@@ -268,7 +268,7 @@ impl Store for BucketStore {
                 let whole = heard.answer.as_ref().filter(|answer| answer.status == 200);
                 match whole.and_then(|answer| answer.len) {
                     Some(len) if len < range.end => Err(too_short(what(), len, &range)),
-                    Some(len) => self.cut_out(name, len, &range),
+                    Some(_) => self.cut_out(name, &range),
                     None => Err(self.fault(what(), &error, heard)),
                 }
             }
@@ -359,8 +359,8 @@ impl BucketStore {
     }
 
     /// A range of an object that the server sends only whole.
-    fn cut_out(&self, name: &Name, len: u64, range: &Range<u64>) -> Result<Vec<u8>> {
-        let bytes = self.get(name, len.min(WHOLE_MAX))?;
+    fn cut_out(&self, name: &Name, range: &Range<u64>) -> Result<Vec<u8>> {
+        let bytes = self.get(name, WHOLE_MAX)?;
         let part =
             || bytes.get(usize::try_from(range.start).ok()?..usize::try_from(range.end).ok()?);
         let found = bytes.len() as u64;
