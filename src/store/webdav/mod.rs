@@ -196,8 +196,11 @@ impl WebdavStore {
                 continue;
             }
             let lies_right = |name: &Name| {
-                let in_sub = name.path().rsplit('/').nth(1) == Some(sub);
-                folder.is_split() == !sub.is_empty() && (sub.is_empty() || in_sub)
+                let path = name.path();
+                match folder.is_split() {
+                    true => path.rsplit('/').nth(1) == Some(sub),
+                    false => sub.is_empty(),
+                }
             };
             let Some(name) = Name::new(folder, &leaf).filter(lies_right) else {
                 strangers += 1;
