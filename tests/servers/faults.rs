@@ -126,14 +126,13 @@ fn harm(port: u16, make: Make, kind: &str) {
             let case = format!("{kind} {action:?} times {times}: {answer:?} after {took:?}");
             assert!(took < Duration::from_secs(30), "{case}");
             let asked = proxy.hits() > 0;
-            match &answer {
-                Err(error) => assert!(
+            // An answer that is lost may not have been needed: what lies there is looked at below.
+            if let Err(error) = &answer {
+                assert!(
                     asked && is_right(error, action),
                     "{case}: {}",
                     error.chain()
-                ),
-                // What an answer lacks may not have been needed; what lies there is looked at below.
-                Ok(()) => {}
+                );
             }
             if times == 1 && !is_final(action) {
                 assert!(answer.is_ok(), "{case}: {}", answer.unwrap_err().chain());

@@ -8,8 +8,8 @@ use crate::store::answer::{Answer, TEXT_MAX};
 use crate::store::wire::{Lost, Wire};
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::header::CONTENT_RANGE;
-use http::{Method, StatusCode};
+use http::header::{CONTENT_RANGE, CONTENT_TYPE};
+use http::{HeaderValue, Method, StatusCode};
 use http_body_util::BodyExt;
 use object_store::ClientOptions;
 use object_store::client::{
@@ -131,6 +131,15 @@ impl HttpService for Service {
         } else {
             sent.await.map_err(&note)?
         };
+        let kind = reply.headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+        if reply.status.is_success() && kind.is_some_and(|kind| kind.starts_with(b"text/html")) {
+            // Taken for an answer, it would be a put that never was, or an empty list.
+            return Err(note(Lost {
+                why: "a web page came instead of an answer: a login may be due on this network"
+                    .to_owned(),
+                again: false,
+            }));
+        }
         // rclone sends the part it was asked for, and says 200 to it.
         let is_part = reply.status == StatusCode::OK && reply.headers.contains_key(CONTENT_RANGE);
         let status = match is_part {
