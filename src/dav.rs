@@ -241,11 +241,11 @@ impl State {
             }
             [.., Tag::Propstat, Tag::Prop, Tag::Length] => self.part.len = text.parse().ok(),
             [.., Tag::Propstat, Tag::Status] => self.part.status = status(text),
-            [Tag::Multistatus, Tag::Response, Tag::Propstat] => {
-                if self.part.status.is_none_or(is_success) {
-                    self.current.is_folder |= self.part.is_folder;
-                    self.current.len = self.part.len.or(self.current.len);
-                }
+            [Tag::Multistatus, Tag::Response, Tag::Propstat]
+                if self.part.status.is_none_or(is_success) =>
+            {
+                self.current.is_folder |= self.part.is_folder;
+                self.current.len = self.part.len.or(self.current.len);
             }
             [Tag::Multistatus, Tag::Response] => {
                 let href = self.href.take();

@@ -5,6 +5,7 @@
 //!   for, so that the number cannot belong to another program by then.
 //! - What it says on stderr is always read, or it would stand still; the end of that goes into our errors.
 
+use crate::store::runtime::wait;
 use rustix::process::{Pid, Signal, kill_process};
 use std::collections::VecDeque;
 use std::ffi::OsString;
@@ -119,9 +120,10 @@ impl Child {
 pub(super) struct End(watch::Receiver<Option<String>>);
 
 impl End {
-    /// Waits until it has ended, which takes a few seconds at the most once it was asked to.
-    pub(super) async fn wait(mut self) {
-        let _ = timeout(4 * GRACE, self.0.wait_for(Option::is_some)).await;
+    /// Blocks until it has ended, which takes a few seconds at the most once it was asked to.
+    pub(super) fn wait(mut self) {
+        let ended = async { drop(timeout(4 * GRACE, self.0.wait_for(Option::is_some)).await) };
+        wait(ended);
     }
 }
 
@@ -175,7 +177,6 @@ async fn run(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::store::runtime::wait;
     use tokio::io::AsyncWriteExt;
 
     const LONG: Duration = Duration::from_secs(20);
@@ -204,15 +205,11 @@ mod tests {
     #[test]
     fn who_does_not_listen_is_ended_all_the_same() {
         for script in ["exec sleep 1000", "trap '' TERM; while :; do sleep 1; done"] {
-            wait(async {
-                let (child, pipes) = Child::start(&shell(script), true).unwrap();
-                let end = child.end();
-                drop((child, pipes));
-                let Ok(ended) = timeout(LONG, end.wait()).await else {
-                    panic!("{script}: still there");
-                };
-                ended
-            });
+            let (child, pipes) = wait(async { Child::start(&shell(script), true).unwrap() });
+            let (end, ended) = (child.end(), child.end().0);
+            drop((child, pipes));
+            end.wait();
+            assert!(ended.borrow().is_some(), "{script}: still there");
         }
     }
 

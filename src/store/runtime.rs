@@ -36,7 +36,10 @@ mod tests {
 
     #[test]
     fn what_is_spawned_goes_on() {
-        let answer = wait(async { tokio::spawn(async { 9 }) });
-        assert_eq!(wait(answer).unwrap(), 9);
+        let (sender, receiver) = std::sync::mpsc::channel();
+        wait(async move {
+            tokio::spawn(async move { sender.send(9) });
+        });
+        assert_eq!(receiver.recv(), Ok(9));
     }
 }

@@ -203,12 +203,12 @@ impl From<reqwest::Error> for Lost {
     }
 }
 
-/// An operating system's error may carry one of TLS without naming it as its source.
+/// An operating system's error may carry one of TLS, in several layers, without naming it as its source.
 fn is_about_tls(cause: &(dyn std::error::Error + 'static)) -> bool {
     let carried = cause
         .downcast_ref::<std::io::Error>()
         .and_then(std::io::Error::get_ref);
-    cause.is::<rustls::Error>() || carried.is_some_and(|inner| inner.is::<rustls::Error>())
+    cause.is::<rustls::Error>() || carried.is_some_and(|inner| is_about_tls(inner))
 }
 
 /// The body of an answer: paced, ended by standstill, never without an end.

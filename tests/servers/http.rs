@@ -9,6 +9,7 @@ use heirloom::name::{Folder, Name};
 use heirloom::store::access::{Access, Limits};
 use heirloom::store::address::parse;
 use heirloom::store::open::open;
+use heirloom::store::retry::Trouble;
 use heirloom::store::{Placed, Store};
 use std::sync::Arc;
 use std::time::Duration;
@@ -221,4 +222,55 @@ fn bandwidth_is_kept() {
         let received = begun.elapsed().as_secs_f64();
         assert!((0.4..3.0).contains(&received), "{received} s for 1 s");
     }
+}
+
+/// Ends with the test, however that ends.
+struct Child(std::process::Child);
+
+impl Drop for Child {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+#[test]
+#[ignore = "skipped: needs a real server, see tests/servers.sh"]
+fn a_certificate_that_nobody_knows_is_refused_at_once() {
+    servers();
+    let place = tempfile::tempdir().unwrap();
+    let openssl = |arguments: &str| {
+        let mut command = std::process::Command::new("openssl");
+        command.args(arguments.split(' ')).current_dir(place.path());
+        command.stdin(std::process::Stdio::piped());
+        command.stdout(std::process::Stdio::null());
+        command.stderr(std::process::Stdio::null());
+        command
+    };
+    let request = "req -x509 -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -days 2 -subj /CN=heirloom-test \
+                   -addext subjectAltName=DNS:localhost -addext basicConstraints=critical,CA:FALSE -keyout key -out cert";
+    assert!(openssl(request).status().unwrap().success());
+    std::fs::write(place.path().join("mirror"), "seventeen bytes..").unwrap();
+    let socket = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = socket.local_addr().unwrap().port();
+    drop(socket);
+    let serve = format!("s_server -accept 127.0.0.1:{port} -cert cert -key key -WWW -quiet");
+    let _child = Child(openssl(&serve).spawn().unwrap());
+    while std::net::TcpStream::connect(("127.0.0.1", port)).is_err() {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let address = format!("webdavs://localhost:{port}/");
+    let mut access = access();
+    let error = at(&address, &access).get(&Name::marker(), MAX).unwrap_err();
+    assert_eq!(error.kind(), Kind::Unreachable);
+    assert_eq!(
+        Trouble::of(&error),
+        Some(Trouble::FINAL),
+        "{}",
+        error.chain()
+    );
+    assert!(error.chain().contains("certificate"), "{}", error.chain());
+    access.roots = Some(std::fs::read(place.path().join("cert")).unwrap());
+    let found = at(&address, &access).get(&Name::marker(), MAX).unwrap();
+    assert_eq!(found, b"seventeen bytes..");
 }

@@ -57,6 +57,7 @@ pub(crate) fn conforms_but_for_slots(store: &dyn Store) {
 }
 
 /// The contract of a store that is unable to decide who was first, and says so.
+#[cfg(feature = "remote")]
 pub(crate) fn conforms_and_cannot_decide(store: &dyn Store) {
     conforms_but_for_slots(store);
     for _ in 0..2 {

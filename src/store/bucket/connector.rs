@@ -8,7 +8,8 @@ use crate::store::answer::{Answer, TEXT_MAX};
 use crate::store::wire::{Lost, Wire};
 use async_trait::async_trait;
 use bytes::Bytes;
-use http::Method;
+use http::header::{CONTENT_RANGE, CONTENT_TYPE};
+use http::{HeaderValue, Method, StatusCode};
 use http_body_util::BodyExt;
 use object_store::ClientOptions;
 use object_store::client::{
@@ -130,19 +131,34 @@ impl HttpService for Service {
         } else {
             sent.await.map_err(&note)?
         };
-        let mut response = http::Response::builder().status(reply.status);
+        let kind = reply.headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+        if reply.status.is_success() && kind.is_some_and(|kind| kind.starts_with(b"text/html")) {
+            // Taken for an answer, it would be a put that never was, or an empty list.
+            return Err(note(Lost {
+                why: "a web page came instead of an answer: a login may be due on this network"
+                    .to_owned(),
+                again: false,
+            }));
+        }
+        // rclone sends the part it was asked for, and says 200 to it.
+        let is_part = reply.status == StatusCode::OK && reply.headers.contains_key(CONTENT_RANGE);
+        let status = match is_part {
+            true => StatusCode::PARTIAL_CONTENT,
+            false => reply.status,
+        };
+        let mut response = http::Response::builder().status(status);
         if let Some(headers) = response.headers_mut() {
             headers.clone_from(&reply.headers);
         }
-        let body = if reply.status.is_success() {
-            lock(&shared).answer = Some(Answer::new(reply.status, &reply.headers, &[]));
+        let body = if status.is_success() {
+            lock(&shared).answer = Some(Answer::new(status, &reply.headers, &[]));
             HttpResponseBody::new(reply.body.map_err(note))
         } else {
             let text = match is_head {
                 true => Vec::new(),
                 false => reply.body.read_some(TEXT_MAX).await,
             };
-            lock(&shared).answer = Some(Answer::new(reply.status, &reply.headers, &text));
+            lock(&shared).answer = Some(Answer::new(status, &reply.headers, &text));
             HttpResponseBody::from(Bytes::from(text))
         };
         response

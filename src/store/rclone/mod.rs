@@ -299,7 +299,7 @@ impl Drop for RcloneStore {
         let end = session.as_ref().map(|session| session.end());
         drop(session);
         if let Some(end) = end {
-            wait(end.wait());
+            end.wait();
         }
     }
 }

@@ -287,7 +287,7 @@ impl Drop for SftpStore {
         let end: Option<End> = session.as_ref().map(|session| session.end());
         drop(session);
         if let Some(end) = end {
-            wait(end.wait());
+            end.wait();
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::store::wire::{Lost, Wire, is_loopback};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderMap};
+use http::header::{AUTHORIZATION, CONTENT_LENGTH, CONTENT_RANGE, CONTENT_TYPE, HeaderMap, RANGE};
 use http::{HeaderValue, Method};
 use std::sync::{Mutex, PoisonError};
 
@@ -173,6 +173,9 @@ impl Calls {
         len_max: u64,
     ) -> std::result::Result<Got, Lost> {
         let is_head = method == Method::HEAD;
+        // What is read whole, or as a list, is looked at by its reader.
+        let is_looked_at =
+            method.as_str() == "PROPFIND" || method == Method::GET && !headers.contains_key(RANGE);
         let reply = self.wire.send(method, url, headers, body).await?;
         let head = |name| {
             reply
@@ -182,6 +185,14 @@ impl Calls {
         };
         let len = head(CONTENT_LENGTH).and_then(|len| len.parse().ok());
         let is_page = head(CONTENT_TYPE).is_some_and(|kind| kind.starts_with("text/html"));
+        // Servers confirm with 201 and 204, some with a page; 200 and a page is a gateway that answers everything.
+        if is_page && reply.status.as_u16() == 200 && !is_looked_at {
+            return Err(Lost {
+                why: "a web page came instead of an answer: a login may be due on this network"
+                    .to_owned(),
+                again: false,
+            });
+        }
         let start = head(CONTENT_RANGE).and_then(|part| part.strip_prefix("bytes "));
         let start = start.and_then(|part| part.split('-').next()?.trim().parse().ok());
         let mut got = Got {

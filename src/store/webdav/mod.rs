@@ -90,11 +90,8 @@ impl WebdavStore {
     /// Does a call, and once more if the folder at `parent` had to be made.
     fn with_folder(&self, what: &str, parent: &str, act: impl Fn() -> Result<Got>) -> Result<Got> {
         let got = act()?;
-        // Apache answers a move into a missing folder with 500.
-        let may_miss = matches!(
-            dav::meaning(got.answer.status),
-            Meaning::NoParent | Meaning::Absent
-        ) || got.answer.status == 500;
+        // A move into a missing folder: Apache says 500, rclone 403, others 409 as they should.
+        let may_miss = matches!(got.answer.status, 403 | 404 | 409 | 500);
         if may_miss && self.make_folder(what, parent)? {
             return act();
         }
@@ -199,8 +196,11 @@ impl WebdavStore {
                 continue;
             }
             let lies_right = |name: &Name| {
-                let in_sub = name.path().rsplit('/').nth(1) == Some(sub);
-                folder.is_split() == !sub.is_empty() && (sub.is_empty() || in_sub)
+                let path = name.path();
+                match folder.is_split() {
+                    true => path.rsplit('/').nth(1) == Some(sub),
+                    false => sub.is_empty(),
+                }
             };
             let Some(name) = Name::new(folder, &leaf).filter(lies_right) else {
                 strangers += 1;
