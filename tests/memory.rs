@@ -19,7 +19,7 @@ use heirloom::repo::Writer;
 use heirloom::repo::blocks::Shelf;
 use heirloom::repo::index::Index;
 use heirloom::repo::keyring::{self, NewSlot};
-use heirloom::repo::packer::{Packer, Settings};
+use heirloom::repo::packer::{Packer, Settings, Sharing};
 use heirloom::repo::publish::Session;
 use heirloom::store::folder::FolderStore;
 use std::fs;
@@ -71,7 +71,14 @@ fn make_repository(env: &TestEnv, chunks: u64) {
         recheck: false,
     };
     let index = Arc::new(index);
-    let mut packer = Packer::start(&repo, &host, session.sealer(), &index, settings);
+    let mut packer = Packer::start(
+        &repo,
+        &host,
+        session.sealer(),
+        &index,
+        settings,
+        Sharing::none(),
+    );
     for number in 0..chunks {
         let mut bytes = [0x5a; 16];
         bytes[..8].copy_from_slice(&number.to_le_bytes());

@@ -22,6 +22,7 @@ use heirloom::repo::chain::Chains;
 use heirloom::repo::index::Index;
 use heirloom::repo::keyring::{self, NewSlot, Unlock};
 use heirloom::repo::loader::Loader;
+use heirloom::repo::mirrors::Mirrors;
 use heirloom::repo::packer::Settings;
 use heirloom::repo::publish::Presence;
 use heirloom::repo::view::{self, Found};
@@ -281,7 +282,8 @@ impl Client {
         };
         let _lock = device.lock()?;
         let author = Author::of_device(&device, &repo, 1)?;
-        backup::run(&repo, &self.host, &author, &options, monitor)
+        let mirrors = Mirrors::one("memory", repo);
+        backup::run(&mirrors, &self.host, &author, &options, monitor)
     }
 
     /// Backs up what must be saved without a problem; the new snapshot.

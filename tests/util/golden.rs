@@ -17,6 +17,7 @@ use heirloom::ops::backup;
 use heirloom::repo::author::Author;
 use heirloom::repo::create::put_rescue_files;
 use heirloom::repo::keyring::{NewSlot, Unlock};
+use heirloom::repo::mirrors::Mirrors;
 use heirloom::repo::packer::Settings;
 use heirloom::repo::{Repo, Writer};
 use heirloom::source::exclude::Rules;
@@ -318,7 +319,14 @@ fn back_up(repo: &Arc<Repo>, host: &Arc<dyn Host>, home: &Path) {
         zone: 60,
     };
     let monitor = Collected::default();
-    let done = backup::run(repo, host, &Author::forgetful(writer), &options, &monitor).unwrap();
+    let done = backup::run(
+        &Mirrors::one("memory", Arc::clone(repo)),
+        host,
+        &Author::forgetful(writer),
+        &options,
+        &monitor,
+    )
+    .unwrap();
     assert!(done.snapshot.is_some());
     assert_eq!(monitor.problems(), Vec::<String>::new());
 }

@@ -20,6 +20,7 @@ use heirloom::repo::chain::Chains;
 use heirloom::repo::index::Index;
 use heirloom::repo::keyring::{NewSlot, Unlock};
 use heirloom::repo::loader::Loader;
+use heirloom::repo::mirrors::Mirrors;
 use heirloom::repo::packer::Settings;
 use heirloom::repo::publish::Presence;
 use heirloom::repo::{Repo, Writer};
@@ -176,7 +177,8 @@ impl World {
             zone: 0,
         };
         let author = Author::forgetful(WRITER);
-        backup::run(&self.repo, &self.host, &author, &options, monitor)
+        let mirrors = Mirrors::one("memory", Arc::clone(&self.repo));
+        backup::run(&mirrors, &self.host, &author, &options, monitor)
     }
 
     /// Verifies the mirror as deeply as `level` says.

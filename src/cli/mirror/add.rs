@@ -19,6 +19,7 @@ use clap::Args;
 use std::ffi::OsString;
 use std::sync::Arc;
 
+/// What `mirror add` takes.
 #[derive(Args, Debug)]
 pub struct AddArgs {
     /// What to call it

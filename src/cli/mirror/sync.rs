@@ -16,6 +16,7 @@ use crate::ui::json::Event;
 use crate::units::{duration_to_text, size_to_text};
 use clap::Args;
 
+/// What `mirror sync` takes.
 #[derive(Args, Debug)]
 pub struct SyncArgs {
     /// Which ones [default: all]

@@ -21,7 +21,7 @@ use crate::repo::index::Index;
 use crate::repo::loader::Loader;
 use crate::repo::look::Look;
 use crate::repo::mirrors::Mirror;
-use crate::repo::packer::{Packer, Settings};
+use crate::repo::packer::{Packer, Sharing};
 use crate::repo::publish::{Outcome, Presence, Session};
 use crate::repo::view;
 use std::collections::BTreeSet;
@@ -161,12 +161,12 @@ impl Attempt<'_> {
                 .put_hashed(&sealer, kind, &area, &record, &**self.host)
                 .map(|id| vec![id])
         })?;
-        let settings = Settings {
+        let sharing = Sharing {
             size: DataPackSize::beside(uploads.couriers()),
-            ..self.options.settings
+            told: uploads.listener(),
         };
-        let told = uploads.listener();
-        let packer = Packer::start(self.repo, self.host, &sealer, &ground.index, settings, told);
+        let (index, settings) = (&ground.index, self.options.settings);
+        let packer = Packer::start(self.repo, self.host, &sealer, index, settings, sharing);
         let started = self.host.now();
         let walk = self.walk(&ground, force);
         let walked = walk.run(Packing::Packs(Box::new(packer)), &mut || session.renew())?;

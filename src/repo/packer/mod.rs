@@ -35,8 +35,6 @@ pub struct Settings {
     pub workers: usize,
     /// Whether blocks and packs are checked before they count.
     pub recheck: bool,
-    /// How large packs get.
-    pub size: DataPackSize,
 }
 
 impl Settings {
@@ -49,13 +47,30 @@ impl Settings {
             level,
             workers,
             recheck,
-            size: DataPackSize::ALONE,
         }
     }
 }
 
 /// Hears of every pack that has been put, and its length.
 pub type Told = Box<dyn Fn(Id, u64) + Send + Sync>;
+
+/// What other mirrors make of the packs.
+pub struct Sharing {
+    /// How large they get.
+    pub size: DataPackSize,
+    /// Who hears of them.
+    pub told: Option<Told>,
+}
+
+impl Sharing {
+    /// There is no other mirror.
+    pub fn none() -> Self {
+        Self {
+            size: DataPackSize::ALONE,
+            told: None,
+        }
+    }
+}
 
 /// What has been stored.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -79,14 +94,14 @@ pub struct Packer {
 }
 
 impl Packer {
-    /// Starts the threads; `told` hears of every pack that has been put.
+    /// Starts the threads.
     pub fn start(
         repo: &Arc<Repo>,
         host: &Arc<dyn Host>,
         sealer: &Arc<Sealer>,
         index: &Arc<Index>,
         settings: Settings,
-        told: Option<Told>,
+        sharing: Sharing,
     ) -> Self {
         let shared = Arc::new(Shared {
             repo: Arc::clone(repo),
@@ -98,7 +113,7 @@ impl Packer {
             failure: Mutex::new(None),
             stored: AtomicU64::new(0),
             put: Mutex::default(),
-            told,
+            sharing,
         });
         let (jobs, todo) = bounded::<FullBlock>(1);
         let (ready, compressed) = bounded::<Ready>(0);

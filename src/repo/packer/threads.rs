@@ -16,7 +16,7 @@ use crate::repo::Repo;
 use crate::repo::blocks::FullBlock;
 use crate::repo::index::Index;
 use crate::repo::loader::pack_kind_of;
-use crate::repo::packer::{Settings, Told};
+use crate::repo::packer::{Settings, Sharing};
 use crate::store::Payload;
 use crossbeam_channel::{Receiver, Sender, bounded};
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -40,7 +40,7 @@ pub(crate) struct Shared {
     pub(crate) failure: Mutex<Option<Error>>,
     pub(crate) stored: AtomicU64,
     pub(crate) put: Mutex<Vec<(Id, u64)>>,
-    pub(crate) told: Option<Told>,
+    pub(crate) sharing: Sharing,
 }
 
 impl Shared {
@@ -197,7 +197,7 @@ pub(crate) fn lay_out(
         if slot.is_none() {
             *slot = buffers
                 .take(kind)
-                .map(|buffer| PackBuilder::new(kind, shared.settings.size, buffer));
+                .map(|buffer| PackBuilder::new(kind, shared.sharing.size, buffer));
         }
         let Some(pack) = slot else { return };
         pack.push(&PackedBlock {
@@ -271,7 +271,7 @@ fn send_pack(
     let mut put = shared.put.lock().unwrap_or_else(PoisonError::into_inner);
     put.push((pack.id, len));
     drop(put);
-    if let Some(told) = &shared.told {
+    if let Some(told) = &shared.sharing.told {
         told(pack.id, len);
     }
     run.add_pack(pack.id, pack.kind, len, &pack.directory);
