@@ -70,6 +70,10 @@ impl Fault {
         Self::Lost(format!("no answer for {} seconds", limit.as_secs()))
     }
 
+    pub(super) fn gone() -> Self {
+        Self::Lost("the connection broke off".to_owned())
+    }
+
     pub(super) fn not_started(command: &[OsString], error: &io::Error) -> Self {
         let program = command
             .first()

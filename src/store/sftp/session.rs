@@ -116,10 +116,22 @@ impl Session {
 
     /// One request and its answer.
     pub(super) async fn call<T>(&self, call: impl Future<Output = Result<T, Sftp>>) -> Outcome<T> {
-        match timeout(PATIENCE, call).await {
+        let answer = tokio::select! {
+            answer = timeout(PATIENCE, call) => answer,
+            () = self.gone() => return Err(Fault::gone()),
+        };
+        match answer {
             Ok(answer) => Ok(answer?),
             Err(_) => Err(Fault::silent(PATIENCE)),
         }
+    }
+
+    /// Waits for the end of ssh, and a moment for what it left in its pipe. A request that was sent just then is never
+    /// answered, and nobody else would tell.
+    pub(super) async fn gone(&self) {
+        let day = Duration::from_secs(24 * 3600);
+        while self.child.ended(day).await.is_none() {}
+        tokio::time::sleep(Duration::from_millis(300)).await;
     }
 
     /// What stands at `path`; a link is not followed.

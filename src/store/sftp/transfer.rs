@@ -38,7 +38,7 @@ impl Session {
             }
         });
         let mut writes = stream::iter(writes).buffer_unordered(window(self.write_frame));
-        while let Some(written) = clock.next(&mut writes).await? {
+        while let Some(written) = clock.next(&mut writes, self).await? {
             written?;
         }
         if self.fsync {
@@ -84,7 +84,7 @@ impl Session {
             }
         });
         let mut reads = stream::iter(reads).buffered(window(self.read_frame));
-        while let Some(piece) = clock.next(&mut reads).await? {
+        while let Some(piece) = clock.next(&mut reads, self).await? {
             into.extend_from_slice(&piece?);
         }
         Ok(())
@@ -151,9 +151,14 @@ impl<'a> Clock<'a> {
     async fn next<T>(
         &self,
         pieces: &mut (impl stream::Stream<Item = T> + Unpin),
+        session: &Session,
     ) -> Outcome<Option<T>> {
         loop {
-            if let Ok(piece) = timeout(PATIENCE, pieces.next()).await {
+            let piece = tokio::select! {
+                piece = timeout(PATIENCE, pieces.next()) => piece,
+                () = session.gone() => return Err(Fault::gone()),
+            };
+            if let Ok(piece) = piece {
                 return Ok(piece);
             }
             let busy = *self
