@@ -1,6 +1,6 @@
 //! Who hears what the library does, and may ask it to stop.
 
-use crate::error::Error;
+use crate::error::{Error, Kind};
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
@@ -60,6 +60,29 @@ impl Monitor for Aside<'_> {
 
     fn problem(&self, problem: &Error) {
         self.0.problem(problem);
+    }
+
+    fn interrupted(&self) -> bool {
+        self.0.interrupted()
+    }
+}
+
+/// Passes everything on but damage: for work that finds damage in order to mend it and tells of it itself.
+pub struct Mending<'a>(pub &'a dyn Monitor);
+
+impl Monitor for Mending<'_> {
+    fn phase(&self, name: &'static str, total: Option<(Counter, u64)>) {
+        self.0.phase(name, total);
+    }
+
+    fn count(&self, what: Counter, n: u64) {
+        self.0.count(what, n);
+    }
+
+    fn problem(&self, problem: &Error) {
+        if problem.kind() != Kind::Damaged {
+            self.0.problem(problem);
+        }
     }
 
     fn interrupted(&self) -> bool {

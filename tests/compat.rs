@@ -8,6 +8,7 @@ use heirloom::repo::Repo;
 use heirloom::repo::chain::Chains;
 use heirloom::repo::index::Index;
 use heirloom::repo::loader::Loader;
+use heirloom::repo::look::Look;
 use heirloom::repo::publish::Presence;
 use std::path::Path;
 use std::sync::Arc;
@@ -37,15 +38,13 @@ fn golden_is_whole() {
     let mirror = golden::mirror(place.path());
     let [key_file, ..] = golden::secrets();
     let repo = golden::open(&mirror, key_file, place.path());
-    let presence = Presence::read(&repo, &Collected::default()).unwrap();
-    let index = index(&repo, &presence);
     let monitor = Collected::default();
-    let chains = Chains::read(&repo, &monitor).unwrap();
+    let look = Look::at(&repo, &monitor).unwrap();
     let options = Options {
         level: Level::Content,
         workers: 2,
     };
-    let report = verify::run(&repo, &presence, &index, &chains, &options, &monitor).unwrap();
+    let report = verify::run(&look, &options, &monitor).unwrap();
     assert_eq!(monitor.problems(), Vec::<String>::new());
     assert!(report.is_sound(), "{report:?}");
     assert_eq!(

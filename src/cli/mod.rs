@@ -8,6 +8,7 @@ pub mod create;
 pub mod environment;
 pub mod exit;
 pub mod flags;
+pub mod heal;
 pub mod host;
 pub mod init;
 pub mod jobs;
@@ -64,6 +65,8 @@ enum Verb {
     Restore(restore::RestoreArgs),
     #[command(visible_alias = "check")]
     Verify(verify::VerifyArgs),
+    #[command(visible_alias = "repair")]
+    Heal(heal::HealArgs),
     Mirror(mirror::MirrorArgs),
     Key(key::KeyArgs),
     Cat(cat::CatArgs),
@@ -79,6 +82,7 @@ impl Verb {
 
             Self::Restore(_) => "restore",
             Self::Verify(_) => "verify",
+            Self::Heal(_) => "heal",
             Self::Mirror(_) => "mirror",
             Self::Key(_) => "key",
             Self::Cat(_) => "cat",
@@ -94,6 +98,7 @@ impl Verb {
 
             Self::Restore(args) => restore::run(args, context),
             Self::Verify(args) => verify::run(args, context),
+            Self::Heal(args) => heal::run(args, context),
             Self::Mirror(args) => mirror::run(args, context),
             Self::Key(args) => key::run(args, context),
             Self::Cat(args) => cat::run(args, context),

@@ -11,7 +11,6 @@ use crate::error::{Error, Kind, Result};
 use crate::format::header::RepoId;
 use crate::id::{from_hex, to_hex};
 use crate::name::{Folder, Name};
-use crate::ops::verify;
 use crate::repo::Repo;
 use crate::repo::author::{Author, Stamp};
 use crate::repo::keyring::Unlock;
@@ -219,26 +218,6 @@ pub fn unlock_with(context: &Context, secret: crate::format::key_slot::SlotSecre
 /// As [`repository`].
 pub fn look(context: &Context) -> Result<Look> {
     Look::at(repository(context)?.whole(), &**context.ui())
-}
-
-/// Verifies what was looked at.
-///
-/// # Errors
-/// Those of the op.
-pub fn verify(context: &Context, look: &Look, level: verify::Level) -> Result<verify::Report> {
-    let options = verify::Options {
-        level,
-        workers: context.readers(),
-    };
-    let monitor = &**context.ui();
-    verify::run(
-        &look.repo,
-        &look.presence,
-        &look.index,
-        &look.chains,
-        &options,
-        monitor,
-    )
 }
 
 /// This device in that repository, locked for one session.

@@ -5,7 +5,7 @@ use crate::cli::exit::{Done, Outcome};
 use crate::cli::open;
 use crate::error::{Error, Kind, Result};
 use crate::mirror::scrub;
-use crate::ops::verify::{Level, Report};
+use crate::ops::verify::{self, Level, Options, Report};
 use crate::repo::look::Look;
 use crate::repo::mirrors::Mirrors;
 use crate::store::Store;
@@ -61,29 +61,112 @@ pub fn run(args: &VerifyArgs, context: &Context) -> Result<Done> {
     Ok(done)
 }
 
-/// Verifies each mirror that is there, one after another, and says what was found.
+/// Verifies every mirror that is there, and says what was found. Of several each is read for itself; a file is lost only
+/// if no mirror has all of it.
 ///
 /// # Errors
 /// As [`run`].
 pub fn mirrors(context: &Context, mirrors: &Mirrors, level: Level, done: &mut Done) -> Result<()> {
-    let several = mirrors.here.len() + mirrors.away.len() > 1;
+    let began = context.host().elapsed();
+    let monitor = &**context.ui();
+    let options = Options {
+        level,
+        workers: context.readers(),
+    };
+    if let ([one], []) = (&mirrors.here[..], &mirrors.away[..]) {
+        let look = Look::at(&one.repo, monitor)?;
+        let report = verify::run(&look, &options, monitor)?;
+        tell(context, (&one.name, &report), level, began, done);
+        return Ok(());
+    }
+    let mut found = Vec::new();
     for mirror in &mirrors.here {
         let began = context.host().elapsed();
-        if several {
-            context.ui().line(&format!("{}:", mirror.name));
-        }
-        let look = Look::at(&mirror.repo, &**context.ui())?;
-        let report = open::verify(context, &look, level)?;
-        tell(context, (&mirror.name, &report), level, began, done);
+        let look = Look::at(&mirror.repo, monitor)?;
+        let (report, bad) = verify::objects(&look, &options, monitor)?;
+        context.ui().end_progress();
+        let took = duration_to_text((context.host().elapsed() - began).as_secs_f64());
+        let judged = match report.damaged.len() as u64 {
+            0 => "every object is whole".to_owned(),
+            n => format!("{} damaged or missing", counted(n, "object", "objects")),
+        };
+        let read = what_was_read(&report, level);
+        context
+            .ui()
+            .line(&format!("{}  {read}, in {took}: {judged}", mirror.name));
+        damage_events(context, &mirror.name, &report);
+        found.push((look, report, bad));
     }
+    let bads: Vec<_> = found.iter().map(|(look, _, bad)| (look, bad)).collect();
+    let bad = verify::bad_everywhere(&bads);
+    let mut all = Report::default();
+    for (_, report, _) in &mut found {
+        all.objects += report.objects;
+        all.bytes += report.bytes;
+        all.packs += report.packs;
+        all.blobs += report.blobs;
+        all.blob_bytes += report.blob_bytes;
+        all.newer += report.newer;
+        all.strangers += report.strangers;
+        all.damaged.append(&mut report.damaged);
+    }
+    let whole = Look::at(&mirrors.whole, monitor)?;
+    verify::snapshots(&whole, &bad, &mut all, monitor)?;
+    tell_together(context, &all, level, began, done);
     for away in &mirrors.away {
-        context.ui().problem(
-            &Error::new(Kind::Unreachable, format!("{} was not verified", away.name))
-                .because(away.error.chain()),
-        );
-        done.add(Outcome::Behind, format!("{} was not verified", away.name));
+        let what = format!("{} was not verified", away.name);
+        let error = Error::new(Kind::Unreachable, what.clone()).because(away.error.chain());
+        context.ui().problem(&error);
+        done.add(Outcome::Behind, what);
     }
     Ok(())
+}
+
+/// The verdict over several mirrors.
+fn tell_together(
+    context: &Context,
+    report: &Report,
+    level: Level,
+    began: Duration,
+    done: &mut Done,
+) {
+    let ui = context.ui();
+    ui.end_progress();
+    losses(context, report);
+    let seconds = (context.host().elapsed() - began).as_secs_f64();
+    others(context, report.newer, report.strangers);
+    let snapshots = counted(report.snapshots, "snapshot", "snapshots");
+    let damaged = counted(report.damaged.len() as u64, "object", "objects");
+    let next = match (report.losses.len(), report.damaged.len()) {
+        (0, 0) => {
+            ui.line(&format!(
+                "verified: {snapshots}, everything is whole on every mirror"
+            ));
+            String::new()
+        }
+        (0, _) => {
+            let next = "heirloom heal".to_owned();
+            let what = format!("{damaged} damaged or missing");
+            ui.line(&format!(
+                "DAMAGED: {what}, and every file of {snapshots} can be had whole from another mirror         next: {next}"
+            ));
+            done.add(Outcome::Damage, what);
+            next
+        }
+        (lost, _) => {
+            let next =
+                "heirloom heal, then another backup: it stores again what this device still has";
+            let lost = counted(lost as u64, "file", "files");
+            let what = format!("{damaged} damaged or missing, {lost} lost on every mirror");
+            ui.line(&format!("DAMAGED: {what}         next: {next}"));
+            done.add(Outcome::Damage, what);
+            next.to_owned()
+        }
+    };
+    if !next.is_empty() {
+        done.hint(&*next);
+    }
+    verified(context, report, level, seconds, &next);
 }
 
 /// Says what was found, and adds it to how the run ended.
@@ -97,29 +180,9 @@ pub fn tell(
     let ui = context.ui();
     ui.end_progress();
     let seconds = (context.host().elapsed() - began).as_secs_f64();
-    for damage in &report.damaged {
-        ui.event(&Event::Damage {
-            mirror,
-            object: &damage.name.path(),
-            what: &damage.what,
-        });
-    }
+    damage_events(context, mirror, report);
     losses(context, report);
-    let read = match level {
-        Level::Structure => format!("looked at {}", counted(report.objects, "object", "objects")),
-        Level::Stored => format!(
-            "read {}, {}",
-            counted(report.objects, "object", "objects"),
-            size_to_text(report.bytes)
-        ),
-        Level::Content => format!(
-            "read {}, {}; recomputed {} over {}",
-            counted(report.objects, "object", "objects"),
-            size_to_text(report.bytes),
-            counted(report.blobs, "id", "ids"),
-            size_to_text(report.blob_bytes)
-        ),
-    };
+    let read = what_was_read(report, level);
     ui.line(&format!(
         "{read}; {}, in {}",
         counted(report.snapshots, "snapshot", "snapshots"),
@@ -141,7 +204,39 @@ pub fn tell(
         done.hint(&*next);
         next
     };
-    ui.event(&Event::Verified {
+    verified(context, report, level, seconds, &next);
+}
+
+fn what_was_read(report: &Report, level: Level) -> String {
+    match level {
+        Level::Structure => format!("looked at {}", counted(report.objects, "object", "objects")),
+        Level::Stored => format!(
+            "read {}, {}",
+            counted(report.objects, "object", "objects"),
+            size_to_text(report.bytes)
+        ),
+        Level::Content => format!(
+            "read {}, {}; recomputed {} over {}",
+            counted(report.objects, "object", "objects"),
+            size_to_text(report.bytes),
+            counted(report.blobs, "id", "ids"),
+            size_to_text(report.blob_bytes)
+        ),
+    }
+}
+
+fn damage_events(context: &Context, mirror: &str, report: &Report) {
+    for damage in &report.damaged {
+        context.ui().event(&Event::Damage {
+            mirror,
+            object: &damage.name.path(),
+            what: &damage.what,
+        });
+    }
+}
+
+fn verified(context: &Context, report: &Report, level: Level, seconds: f64, next: &str) {
+    context.ui().event(&Event::Verified {
         level: match level {
             Level::Structure => "structure",
             Level::Stored => "stored",
@@ -157,7 +252,7 @@ pub fn tell(
         newer: report.newer,
         strangers: report.strangers,
         seconds,
-        next: &next,
+        next,
     });
 }
 

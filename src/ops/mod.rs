@@ -10,3 +10,5 @@ pub mod cat;
 pub mod record;
 pub mod restore;
 pub mod verify;
+
+pub mod heal;

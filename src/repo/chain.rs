@@ -25,6 +25,7 @@ pub struct Chains {
     damaged: usize,
     too_new: usize,
     newer_slots: usize,
+    unreadable_slots: Vec<String>,
     unknown: usize,
 }
 
@@ -94,6 +95,9 @@ impl Chains {
             Ok(CommitSlot::Abort { .. }) => {}
             Err(error) => {
                 self.newer_slots += usize::from(error.kind() == Kind::TooNew);
+                if error.kind() == Kind::Damaged {
+                    self.unreadable_slots.push(leaf.to_owned());
+                }
                 return self.passed_by(error, monitor);
             }
         }
@@ -177,6 +181,11 @@ impl Chains {
             more.extend(others.flat_map(heads_of).filter(|head| !known(head)));
         }
         seen
+    }
+
+    /// The leaves of commit slots that are damaged.
+    pub fn unreadable_slots(&self) -> &[String] {
+        &self.unreadable_slots
     }
 
     /// An entry that this session has just made visible.

@@ -22,6 +22,7 @@ use heirloom::repo::chain::Chains;
 use heirloom::repo::index::Index;
 use heirloom::repo::keyring::{self, NewSlot, Unlock};
 use heirloom::repo::loader::Loader;
+use heirloom::repo::look::Look;
 use heirloom::repo::mirrors::Mirrors;
 use heirloom::repo::packer::Settings;
 use heirloom::repo::publish::Presence;
@@ -357,12 +358,9 @@ impl Client {
     pub(crate) fn verify(&self, level: verify::Level) -> (verify::Report, Vec<String>) {
         let monitor = Collected::default();
         let repo = self.open_heard(&monitor).unwrap();
-        let chains = Chains::read(&repo, &monitor).unwrap();
-        let presence = Presence::read(&repo, &monitor).unwrap();
-        let index = Index::open(&repo, &presence, &monitor, &mut |_| Ok(Vec::new())).unwrap();
         let options = verify::Options { level, workers: 2 };
-        let index = Arc::new(index);
-        let report = verify::run(&repo, &presence, &index, &chains, &options, &monitor).unwrap();
+        let look = Look::at(&repo, &monitor).unwrap();
+        let report = verify::run(&look, &options, &monitor).unwrap();
         (report, monitor.problems())
     }
 

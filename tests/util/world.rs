@@ -20,6 +20,7 @@ use heirloom::repo::chain::Chains;
 use heirloom::repo::index::Index;
 use heirloom::repo::keyring::{NewSlot, Unlock};
 use heirloom::repo::loader::Loader;
+use heirloom::repo::look::Look;
 use heirloom::repo::mirrors::Mirrors;
 use heirloom::repo::packer::Settings;
 use heirloom::repo::publish::Presence;
@@ -184,12 +185,8 @@ impl World {
     /// Verifies the mirror as deeply as `level` says.
     pub(crate) fn verify(&self, level: verify::Level) -> Result<verify::Report> {
         let monitor = &Collected::default();
-        let chains = Chains::read(&self.repo, monitor)?;
-        let presence = Presence::read(&self.repo, monitor)?;
-        let index = Index::open(&self.repo, &presence, monitor, &mut |_| Ok(Vec::new()))?;
         let options = verify::Options { level, workers: 2 };
-        let index = Arc::new(index);
-        verify::run(&self.repo, &presence, &index, &chains, &options, monitor)
+        verify::run(&Look::at(&self.repo, monitor)?, &options, monitor)
     }
 
     /// Opens the repository anew, as the next run of the program does; the problems told.

@@ -13,12 +13,7 @@ use crate::monitor::{Counter, Monitor};
 use crate::name::{Folder, Name};
 use crate::ops::verify::packs::Packs;
 use crate::ops::verify::trees::{Bad, Loss, Walk};
-use crate::repo::Repo;
-use crate::repo::chain::Chains;
-use crate::repo::index::Index;
-use crate::repo::loader::Loader;
-use crate::repo::publish::Presence;
-use std::sync::Arc;
+use crate::repo::look::Look;
 
 /// How deeply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,14 +80,37 @@ impl Report {
 ///
 /// # Errors
 /// `Interrupted`, `TooNew` where nothing could be judged, and those of the store. Damage is in the report.
-pub fn run(
-    repo: &Arc<Repo>,
-    presence: &Presence,
-    index: &Arc<Index>,
-    chains: &Chains,
-    options: &Options,
-    monitor: &dyn Monitor,
-) -> Result<Report> {
+pub fn run(look: &Look, options: &Options, monitor: &dyn Monitor) -> Result<Report> {
+    let (mut report, bad) = objects(look, options, monitor)?;
+    snapshots(look, &bad, &mut report, monitor)?;
+    Ok(report)
+}
+
+/// What several mirrors found bad, as far as none of them has it good.
+pub fn bad_everywhere(mirrors: &[(&Look, &Bad)]) -> Bad {
+    let everywhere = |pack: &Id, is_bad: &dyn Fn(&Bad) -> bool| {
+        let mut listing = mirrors
+            .iter()
+            .filter(|(look, _)| look.presence.packs().contains_key(pack));
+        listing.all(|(_, bad)| bad.packs.contains(pack) || is_bad(bad))
+    };
+    let mut all = Bad::default();
+    for (_, bad) in mirrors {
+        let packs = bad.packs.iter().filter(|pack| everywhere(pack, &|_| false));
+        all.packs.extend(packs);
+        let blobs = bad.blobs.iter();
+        let blobs = blobs.filter(|blob| everywhere(&blob.0, &|bad| bad.blobs.contains(*blob)));
+        all.blobs.extend(blobs);
+    }
+    all
+}
+
+/// Reads the objects of one mirror, and walks no snapshot.
+///
+/// # Errors
+/// As [`run`].
+pub fn objects(look: &Look, options: &Options, monitor: &dyn Monitor) -> Result<(Report, Bad)> {
+    let (repo, presence, index, chains) = (&look.repo, &look.presence, &look.index, &look.chains);
     let mut report = Report::default();
     let mut bad = Bad::default();
     small::run(repo, &mut report, monitor)?;
@@ -132,8 +150,8 @@ pub fn run(
         monitor,
     }
     .run(&mut report, &mut bad)?;
-    walk(repo, index, chains, &bad, &mut report, monitor)?;
-    Ok(report)
+    report.newer += chains.unknown() as u64;
+    Ok((report, bad))
 }
 
 pub(crate) fn damaged(report: &mut Report, name: Name, error: Error, monitor: &dyn Monitor) {
@@ -145,16 +163,13 @@ pub(crate) fn damaged(report: &mut Report, name: Name, error: Error, monitor: &d
     });
 }
 
-fn walk(
-    repo: &Arc<Repo>,
-    index: &Arc<Index>,
-    chains: &Chains,
-    bad: &Bad,
-    report: &mut Report,
-    monitor: &dyn Monitor,
-) -> Result<()> {
-    let loader = Loader::new(repo, index);
-    let mut walk = Walk::new(&loader, bad, monitor);
+/// Walks every snapshot; files that cannot be restored whole go to `report`.
+///
+/// # Errors
+/// As [`run`].
+pub fn snapshots(look: &Look, bad: &Bad, report: &mut Report, monitor: &dyn Monitor) -> Result<()> {
+    let (loader, chains) = (&look.loader, &look.chains);
+    let mut walk = Walk::new(loader, bad, monitor);
     let snapshots = chains.snapshots();
     monitor.phase(
         "walking snapshots",
@@ -165,7 +180,7 @@ fn walk(
         report.snapshots += 1;
         monitor.count(Counter::Objects, 1);
     }
-    report.newer += walk.newer + chains.unknown() as u64;
+    report.newer += walk.newer;
     report.losses = walk.losses();
     Ok(())
 }

@@ -1,0 +1,211 @@
+//! `heal`: damaged and missing objects of a mirror replaced from the others.
+
+use crate::cli::context::Context;
+use crate::cli::exit::{Done, Outcome};
+use crate::cli::open;
+use crate::cli::places;
+use crate::error::{Error, Kind, Result};
+use crate::mirror::heal::Healed;
+use crate::monitor::Mending;
+use crate::name::Name;
+use crate::ops::heal::{self, Options, Report};
+use crate::ops::sync::By;
+use crate::repo::mirrors::Mirror;
+use crate::store::Store;
+use crate::ui::counted;
+use crate::ui::json::Event;
+use clap::Args;
+use std::sync::Arc;
+
+/// Replace what is damaged or missing on a mirror from the others
+///
+/// Every object is read. A replacement must hash to the name, and what is damaged is kept until it has been read back.
+/// What no mirror has whole is named, and once every mirror has been asked, the next backup sends again what this device
+/// still has. No snapshot and no good object is ever deleted.
+#[derive(Args, Debug)]
+pub struct HealArgs {
+    /// Which mirrors [default: all]
+    #[arg(value_name = "NAME")]
+    names: Vec<String>,
+    /// Say what would be done, and write nothing
+    #[arg(short = 'n', long)]
+    dry_run: bool,
+    /// Use no secret: replace what is there and damaged; what is missing stays so
+    #[arg(long)]
+    no_key: bool,
+}
+
+/// Runs the verb.
+///
+/// # Errors
+/// Those of opening; `Usage`, `Interrupted`. What cannot be mended is an outcome.
+pub fn run(args: &HealArgs, context: &Context) -> Result<Done> {
+    let mut done = Done::well();
+    let tag = open::tag(context);
+    let options = Options {
+        dry_run: args.dry_run,
+        workers: context.readers(),
+        tag: &tag,
+    };
+    match args.no_key {
+        true => without_key(args, context, options, &mut done)?,
+        false => with_key(args, context, options, &mut done)?,
+    }
+    Ok(done)
+}
+
+fn with_key(
+    args: &HealArgs,
+    context: &Context,
+    options: Options<'_>,
+    done: &mut Done,
+) -> Result<()> {
+    let mut opened = open::repository(context)?;
+    require_known(args, context, opened.mirrors.names())?;
+    let held = open::hold(context, &mut opened.mirrors)?;
+    let mending = Mending(&**context.ui());
+    let by = By {
+        host: context.host(),
+        writer: held.author.writer(),
+        monitor: &mending,
+    };
+    let mut reports: Vec<(&Mirror, Report)> = Vec::new();
+    let wanted = |name: &String| args.names.is_empty() || args.names.contains(name);
+    for mirror in opened
+        .mirrors
+        .here
+        .iter()
+        .filter(|mirror| wanted(&mirror.name))
+    {
+        let report = heal::run(&opened.mirrors, mirror, options, by)?;
+        context.ui().end_progress();
+        let objects = report.objects.iter().map(|(name, healed)| (name, healed));
+        tell(context, &mirror.name, objects, args.dry_run);
+        reports.push((mirror, report));
+    }
+    for away in opened.mirrors.away.iter().filter(|away| wanted(&away.name)) {
+        context.ui().problem(&away.error);
+        done.add(Outcome::Behind, format!("{} is not there", away.name));
+    }
+    let borrowed: Vec<_> = reports
+        .iter()
+        .map(|(mirror, report)| (*mirror, report))
+        .collect();
+    let lost = heal::lost(&borrowed);
+    if !lost.is_empty() && !args.dry_run {
+        if let Err(error) = heal::mark_lost(&opened.mirrors, &lost, by) {
+            context.ui().problem(&error);
+        } else {
+            context.ui().line(&format!(
+                "{} whole on no mirror: the next backup sends again what this device still has, and heirloom verify names the files",
+                counted(lost.len() as u64, "pack is", "packs are")
+            ));
+        }
+    }
+    let left: usize = reports
+        .iter()
+        .map(|(_, report)| report.left().count())
+        .sum();
+    end(context, left as u64, done);
+    Ok(())
+}
+
+fn without_key(
+    args: &HealArgs,
+    context: &Context,
+    options: Options<'_>,
+    done: &mut Done,
+) -> Result<()> {
+    let places = open::stores(context)?;
+    require_known(args, context, places.iter().map(|(name, _)| name))?;
+    let (mut names, mut stores): (Vec<String>, Vec<Arc<dyn Store>>) = (Vec::new(), Vec::new());
+    for (name, store) in places {
+        match store {
+            Ok(store) => {
+                names.push(name);
+                stores.push(store);
+            }
+            Err(error) => {
+                context.ui().problem(&error);
+                done.add(Outcome::Behind, format!("{name} is not there"));
+            }
+        }
+    }
+    let mut left = 0;
+    for (at, name) in names.iter().enumerate() {
+        if !args.names.is_empty() && !args.names.contains(name) {
+            continue;
+        }
+        let healed = heal::without_key(&stores, at, options, &Mending(&**context.ui()))?;
+        context.ui().end_progress();
+        tell(context, name, healed.iter(), args.dry_run);
+        left += healed
+            .values()
+            .filter(|healed| **healed == Healed::Left)
+            .count() as u64;
+    }
+    end(context, left, done);
+    Ok(())
+}
+
+fn require_known<'a>(
+    args: &HealArgs,
+    context: &Context,
+    known: impl Iterator<Item = &'a String>,
+) -> Result<()> {
+    let known: Vec<_> = known.collect();
+    match args.names.iter().find(|name| !known.contains(name)) {
+        Some(name) => Err(places::unknown(name, context.config())),
+        None => Ok(()),
+    }
+}
+
+fn tell<'a>(
+    context: &Context,
+    mirror: &str,
+    objects: impl Iterator<Item = (&'a Name, &'a Healed)>,
+    dry_run: bool,
+) {
+    let ui = context.ui();
+    let mut count = 0;
+    for (name, healed) in objects {
+        count += 1;
+        let words = match healed {
+            Healed::From(other) if dry_run => format!("would be fetched from {other}"),
+            Healed::From(other) => format!("fetched from {other}, read back: ok"),
+            Healed::Unstable => {
+                let what = format!(
+                    "two readings of {name} on {mirror} differ: memory, cable or controller"
+                );
+                ui.problem(
+                    &Error::new(Kind::Other, what)
+                        .hint("test this machine's memory, or try another machine"),
+                );
+                continue;
+            }
+            Healed::Left => "no other mirror has a good copy".to_owned(),
+        };
+        ui.line(&format!("{mirror}  {name}  {words}"));
+        let object = name.path();
+        ui.event(&Event::Damage {
+            mirror,
+            object: &object,
+            what: &words,
+        });
+    }
+    if count == 0 {
+        ui.line(&format!("{mirror}  nothing to heal"));
+    }
+}
+
+fn end(context: &Context, left: u64, done: &mut Done) {
+    if left == 0 {
+        return;
+    }
+    let what = format!("{} could not be healed", counted(left, "object", "objects"));
+    let next =
+        "heirloom verify names the files; heirloom backup sends again what this device still has";
+    context.ui().line(&format!("{what}         next: {next}"));
+    done.add(Outcome::Damage, what);
+    done.hint(next);
+}

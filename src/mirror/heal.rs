@@ -1,0 +1,146 @@
+//! Damaged objects of one mirror replaced from others: bytes and names alone, so whoever cannot read them can do it.
+//!
+//! A replacement must hash to the name. What stands there is read once more before anything is done: where two readings
+//! differ, not the disk is to blame. The damaged bytes are kept beside until the replacement has been read back.
+
+use crate::crypto::hash;
+use crate::error::{Error, Kind, Result};
+use crate::mirror::scrub::bytes_max;
+use crate::mirror::set::check_name;
+use crate::monitor::{Counter, Monitor};
+use crate::name::{Folder, Name};
+use crate::store::{Payload, Store};
+use std::sync::Arc;
+
+/// What became of one object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Healed {
+    /// Replaced by what this mirror has; in a rehearsal, it would be.
+    From(String),
+    /// It was whole when it was read again: memory, cable or controller is to blame.
+    Unstable,
+    /// No other mirror has a good copy.
+    Left,
+}
+
+/// Heals one mirror.
+pub struct Heal<'a> {
+    /// The mirror.
+    pub target: &'a dyn Store,
+    /// The others, nearest first.
+    pub others: &'a [Arc<dyn Store>],
+    /// How the names of what is kept beside begin.
+    pub tag: &'a str,
+    /// Write nothing.
+    pub dry_run: bool,
+    /// Hears of it.
+    pub monitor: &'a dyn Monitor,
+}
+
+impl Heal<'_> {
+    /// Replaces one object that is missing or damaged.
+    ///
+    /// # Errors
+    /// Those of the target; `Interrupted`. That nobody has a good copy is an answer.
+    pub fn object(&self, name: &Name) -> Result<Healed> {
+        if self.monitor.interrupted() {
+            return Err(Error::new(Kind::Interrupted, "interrupted")
+                .hint("run it again: what is healed stays healed"));
+        }
+        let old = match self.target.get(name, bytes_max(name.folder())) {
+            Ok(bytes) if check_name(self.target, name, &bytes).is_ok() => {
+                return Ok(Healed::Unstable);
+            }
+            Ok(bytes) => Some(bytes),
+            Err(error) if matches!(error.kind(), Kind::NotFound | Kind::Damaged) => None,
+            Err(error) => return Err(error),
+        };
+        for other in self.others {
+            let found = other.get(name, bytes_max(name.folder()));
+            let Ok(bytes) = found else { continue };
+            if check_name(&**other, name, &bytes).is_err() {
+                continue;
+            }
+            if !self.dry_run {
+                self.replace(name, old, bytes)?;
+            }
+            return Ok(Healed::From(other.location().to_string()));
+        }
+        Ok(Healed::Left)
+    }
+
+    fn replace(&self, name: &Name, old: Option<Vec<u8>>, bytes: Vec<u8>) -> Result<()> {
+        let beside = match old {
+            Some(old) => Some(self.keep_beside(old)?),
+            None => None,
+        };
+        let len = bytes.len() as u64;
+        self.target.put(name, &Payload::new(bytes))?;
+        let read = self.target.get(name, bytes_max(name.folder()))?;
+        check_name(self.target, name, &read)?;
+        self.monitor.count(Counter::Bytes, len);
+        match beside {
+            Some(beside) => self.target.delete(&beside),
+            None => Ok(()),
+        }
+    }
+
+    fn keep_beside(&self, old: Vec<u8>) -> Result<Name> {
+        let leaf = format!("{}-{}", self.tag, &hash::object_id(&old).to_hex()[..16]);
+        let name = Name::new(Folder::Tmp, &leaf).ok_or_else(|| {
+            Error::new(
+                Kind::Other,
+                format!("{leaf} is no name of a temporary object"),
+            )
+        })?;
+        self.target.put(&name, &Payload::new(old))?;
+        Ok(name)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::monitor::Collected;
+    use crate::store::memory::MemoryStore;
+
+    fn named(bytes: &[u8]) -> Name {
+        Name::hashed(Folder::Packs, &hash::object_id(bytes).to_hex())
+    }
+
+    #[test]
+    fn only_what_hashes_to_the_name_replaces() {
+        let (target, bad, good) = (
+            MemoryStore::new("target"),
+            MemoryStore::new("bad"),
+            MemoryStore::new("good"),
+        );
+        let name = named(b"right");
+        let put = |store: &MemoryStore, bytes: &[u8]| {
+            store.put(&name, &Payload::new(bytes.to_vec())).unwrap();
+        };
+        put(&target, b"wrong");
+        put(&bad, b"wrong too");
+        let monitor = Collected::default();
+        let others: Vec<Arc<dyn Store>> = vec![Arc::new(bad), Arc::new(good.clone())];
+        let mut heal = Heal {
+            target: &target,
+            others: &others,
+            tag: "0a1b2c3d",
+            dry_run: true,
+            monitor: &monitor,
+        };
+        assert_eq!(heal.object(&name).unwrap(), Healed::Left);
+        put(&good, b"right");
+        assert_eq!(heal.object(&name).unwrap(), Healed::From("good".to_owned()));
+        assert_eq!(target.get(&name, 99).unwrap(), b"wrong");
+        heal.dry_run = false;
+        heal.object(&name).unwrap();
+        assert_eq!(target.get(&name, 99).unwrap(), b"right");
+        assert_eq!(target.contents().len(), 1, "nothing is left beside it");
+        assert_eq!(heal.object(&name).unwrap(), Healed::Unstable);
+        target.delete(&name).unwrap();
+        heal.object(&name).unwrap();
+        assert_eq!(target.get(&name, 99).unwrap(), b"right");
+    }
+}

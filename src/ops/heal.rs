@@ -1,0 +1,246 @@
+//! Mends one mirror from the others, and says what cannot be mended.
+//!
+//! What the mirror should have and lacks is told by its index and its chains; what is damaged, by reading everything.
+//! Nothing that a mark names comes back. A pack that no mirror has whole is named in a loss mark once every mirror has
+//! been asked: from then on no snapshot leans on it, and the next backup sends again what the device still has.
+
+use crate::error::{Error, Kind, Result};
+use crate::format::ObjectKind;
+use crate::format::commit::CommitSlot;
+use crate::format::mark::Mark;
+use crate::id::Id;
+use crate::mirror::heal::{Heal, Healed};
+use crate::mirror::scrub;
+use crate::monitor::Monitor;
+use crate::name::{Folder, Name};
+use crate::ops::sync::{self, By};
+use crate::repo::chain::Chains;
+use crate::repo::index::Index;
+use crate::repo::look::Look;
+use crate::repo::mirrors::{Mirror, Mirrors};
+use crate::repo::publish::Session;
+use crate::repo::{Repo, seal};
+use crate::store::{Payload, Store};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+/// How to heal.
+#[derive(Clone, Copy)]
+pub struct Options<'a> {
+    /// Say what would be done and write nothing.
+    pub dry_run: bool,
+    /// Threads that read.
+    pub workers: usize,
+    /// How the names of temporary objects begin.
+    pub tag: &'a str,
+}
+
+/// What was done to one mirror.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// Each object that was not what it should be, and what became of it.
+    pub objects: Vec<(Name, Healed)>,
+    /// What sync brought afterwards.
+    pub synced: sync::Report,
+}
+
+impl Report {
+    /// Objects that no mirror has whole.
+    pub fn left(&self) -> impl Iterator<Item = &Name> {
+        let left = self
+            .objects
+            .iter()
+            .filter(|(_, healed)| *healed == Healed::Left);
+        left.map(|(name, _)| name)
+    }
+}
+
+/// Heals one mirror from all others that are there.
+///
+/// # Errors
+/// `Refused` where nothing may be written, those of the mirror, `Interrupted`.
+pub fn run(mirrors: &Mirrors, mirror: &Mirror, options: Options<'_>, by: By<'_>) -> Result<Report> {
+    let repo = &mirror.repo;
+    let mut report = Report::default();
+    let mut chains = Chains::read(repo, by.monitor)?;
+    let mut session = match options.dry_run {
+        true => None,
+        false => Some(Session::begin(repo, by.host, by.writer, "heal")?),
+    };
+    let done = objects(
+        mirrors,
+        mirror,
+        options,
+        by,
+        (&mut session, &mut chains),
+        &mut report,
+    );
+    if let Some(session) = session {
+        session.end(by.monitor);
+    }
+    done?;
+    if !options.dry_run {
+        let look = Look::at(&mirrors.whole, by.monitor)?;
+        report.synced = sync::run(&look, repo, by)?;
+        abort_unreadable(repo, &look, by)?;
+    }
+    Ok(report)
+}
+
+fn objects(
+    mirrors: &Mirrors,
+    mirror: &Mirror,
+    options: Options<'_>,
+    by: By<'_>,
+    (session, chains): (&mut Option<Session>, &mut Chains),
+    report: &mut Report,
+) -> Result<()> {
+    let repo = &mirror.repo;
+    let look = Look::at(repo, by.monitor)?;
+    let presence = session.as_ref().map_or(&look.presence, Session::presence);
+    let index = Index::open(repo, presence, by.monitor, &mut |_| Ok(Vec::new()))?;
+    chains.look_again(repo, by.monitor)?;
+    let packs = index
+        .missing()
+        .iter()
+        .map(|pack| Name::hashed(Folder::Packs, &pack.to_hex()));
+    let entries = chains.missing();
+    let entries = entries.map(|entry| Name::hashed(Folder::Entries, &entry.to_hex()));
+    let mut bad: BTreeSet<Name> = packs.chain(entries).collect();
+    let read = scrub::run(&**repo.store(), options.workers, by.monitor)?;
+    let named = read.damaged.into_iter().map(|(name, _)| name);
+    bad.extend(named.filter(|name| name.folder().is_named_by_hash()));
+    let others: Vec<_> = mirrors
+        .here
+        .iter()
+        .filter(|other| other.name != mirror.name)
+        .map(|other| Arc::clone(other.repo.store()))
+        .collect();
+    let heal = Heal {
+        target: &**repo.store(),
+        others: &others,
+        tag: options.tag,
+        dry_run: options.dry_run,
+        monitor: by.monitor,
+    };
+    for name in bad {
+        let pack = Id::from_hex(name.leaf()).filter(|_| name.folder() == Folder::Packs);
+        // What a mark names goes for good, and never comes back.
+        if pack.is_some_and(|pack| presence.is_tombed(&pack)) {
+            continue;
+        }
+        let healed = heal.object(&name)?;
+        // An index run can be made again from the packs, so one that nobody has goes.
+        if name.folder() == Folder::Index && healed == Healed::Left && !options.dry_run {
+            repo.store().delete(&name)?;
+        }
+        report.objects.push((name, healed));
+    }
+    Ok(())
+}
+
+/// Commit slots that cannot be read decide nothing any more, once every entry that lies there is visible again.
+fn abort_unreadable(repo: &Arc<Repo>, all: &Look, by: By<'_>) -> Result<()> {
+    let chains = Chains::read(repo, by.monitor)?;
+    let hidden = all
+        .chains
+        .visible()
+        .any(|(id, _)| chains.lies_there(id) && !chains.visible().any(|(shown, _)| shown == id));
+    if hidden || chains.unreadable_slots().is_empty() {
+        return Ok(());
+    }
+    let sealer = repo.sealer(by.writer);
+    for leaf in chains.unreadable_slots() {
+        let Some(name) = Name::new(Folder::Commits, leaf) else {
+            continue;
+        };
+        let slot = CommitSlot::Abort {
+            mark: Id::new([0; 32]),
+            by: by.writer.device,
+        };
+        let bytes = seal(&sealer, ObjectKind::Commit, &slot.encode(), &**by.host)?;
+        repo.store().put(&name, &Payload::new(bytes))?;
+    }
+    Ok(())
+}
+
+/// Packs that one mirror should have and none has whole, from the reports of all.
+pub fn lost(reports: &[(&Mirror, &Report)]) -> BTreeSet<Id> {
+    let mut lost = BTreeSet::new();
+    for (_, report) in reports {
+        let packs = report.left().filter(|name| name.folder() == Folder::Packs);
+        lost.extend(packs.filter_map(|name| Id::from_hex(name.leaf())));
+    }
+    lost
+}
+
+/// Writes the loss mark on every mirror that is there.
+///
+/// # Errors
+/// `Refused` while a mirror is away that may have them; those of the stores.
+pub fn mark_lost(mirrors: &Mirrors, lost: &BTreeSet<Id>, by: By<'_>) -> Result<()> {
+    if let Some(away) = mirrors.away.first() {
+        let what = format!(
+            "{} packs are whole on no mirror that is there, and {} is away",
+            lost.len(),
+            away.name
+        );
+        return Err(Error::new(Kind::Refused, what)
+            .hint("connect it and run heirloom heal again: it may have them"));
+    }
+    let mark = Mark {
+        device: by.writer.device,
+        time: by.host.now().seconds,
+        packs: lost.iter().copied().collect(),
+        loss: true,
+        ..Mark::default()
+    };
+    let leader = mirrors.leader()?;
+    let sealer = leader.repo.sealer(by.writer);
+    let mut random = [0; 32];
+    by.host.random(&mut random);
+    let bytes = sealer.seal(ObjectKind::Mark, &[], &mark.encode(), &random)?;
+    let id = crate::crypto::hash::object_id(&bytes);
+    let name = Name::hashed(Folder::Marks, &id.to_hex());
+    let payload = Payload::new(bytes);
+    for mirror in &mirrors.here {
+        mirror.repo.store().put(&name, &payload)?;
+    }
+    Ok(())
+}
+
+/// Heals every object that is listed and damaged, without a key. What is missing stays so: without a key nobody can tell
+/// what was deleted on purpose.
+///
+/// # Errors
+/// As [`run`].
+pub fn without_key(
+    stores: &[Arc<dyn Store>],
+    target: usize,
+    options: Options<'_>,
+    monitor: &dyn Monitor,
+) -> Result<BTreeMap<Name, Healed>> {
+    let others: Vec<_> = stores
+        .iter()
+        .enumerate()
+        .filter(|(at, _)| *at != target)
+        .map(|(_, store)| Arc::clone(store))
+        .collect();
+    let heal = Heal {
+        target: &*stores[target],
+        others: &others,
+        tag: options.tag,
+        dry_run: options.dry_run,
+        monitor,
+    };
+    let read = scrub::run(heal.target, options.workers, monitor)?;
+    let mut healed = BTreeMap::new();
+    for (name, _) in read.damaged {
+        let became = match name.folder().is_named_by_hash() {
+            true => heal.object(&name)?,
+            false => Healed::Left,
+        };
+        healed.insert(name, became);
+    }
+    Ok(healed)
+}
