@@ -50,7 +50,9 @@ impl Context {
     pub fn new(globals: Globals, command: &str) -> Result<Self> {
         let variables = environment::read(std::env::vars_os())?;
         let host: Arc<dyn Host> = Arc::new(RealHost::new());
-        let style = style::chosen(&globals, &variables)?;
+        let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
+            || std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        let style = style::chosen(&globals, &variables, plain)?;
         let ui = Arc::new(Ui::new(
             style,
             command,

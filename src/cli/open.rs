@@ -10,12 +10,14 @@ use crate::device::{Device, DeviceLock};
 use crate::error::{Error, Kind, Result};
 use crate::format::header::RepoId;
 use crate::id::{from_hex, to_hex};
+use crate::mirror::set::MirrorSet;
 use crate::name::{Folder, Name};
+use crate::ops::open as opening;
 use crate::repo::Repo;
 use crate::repo::author::{Author, Stamp};
 use crate::repo::keyring::Unlock;
 use crate::repo::look::Look;
-use crate::repo::mirrors::{self, Mirrors};
+use crate::repo::mirrors::Mirrors;
 use crate::store::Store;
 use crate::ui::counted;
 use std::path::Path;
@@ -31,7 +33,7 @@ const PATIENCE: Duration = Duration::from_millis(250);
 ///
 /// # Errors
 /// `Usage`; of one place alone also `NoRepository`, which says what is there instead.
-pub fn stores(context: &Context) -> Result<Vec<mirrors::Place>> {
+pub fn stores(context: &Context) -> Result<Vec<opening::Place>> {
     let (places, chosen) = places::all(context)?;
     if let [one] = &places[..] {
         let store = one.store(context);
@@ -142,6 +144,8 @@ fn machine() -> Vec<u8> {
 pub struct Opened {
     /// Its mirrors.
     pub mirrors: Mirrors,
+    /// What reads from several, where there are several.
+    pub set: Option<Arc<MirrorSet>>,
     /// Where the secret came from.
     pub source: Source,
 }
@@ -162,15 +166,25 @@ pub fn repository(context: &Context) -> Result<Opened> {
     let wanted = wanted(context)?;
     let mut tries = 0;
     loop {
-        let stores = stores(context)?;
+        let mut stores = stores(context)?;
+        // Nobody types a passphrase for places that are not there.
+        if stores.iter().all(|(_, store)| store.is_err())
+            && let Some((_, Err(error))) = stores.pop()
+        {
+            return Err(error);
+        }
         let (source, secret) = secret::to_open(context)?;
         let unlock = unlock_with(context, secret);
         tries += 1;
-        match Mirrors::open(stores, wanted, &unlock, &cache, &**context.ui()) {
-            Ok(mirrors) => {
+        match opening::run(stores, wanted, &unlock, &cache, &**context.ui()) {
+            Ok((mirrors, set)) => {
                 let id = mirrors.whole.id();
                 context.ui().begin(Some(&to_hex(id.as_bytes())));
-                return Ok(Opened { mirrors, source });
+                return Ok(Opened {
+                    mirrors,
+                    set,
+                    source,
+                });
             }
             Err(error)
                 if error.kind() == Kind::NoKey

@@ -10,11 +10,15 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::{self, IsTerminal};
 
-/// The style that was asked for.
+/// The style that was asked for; `plain` says that the terminal shows no colours.
 ///
 /// # Errors
 /// `Usage` for a value that is none.
-pub fn chosen(globals: &Globals, variables: &BTreeMap<&'static str, OsString>) -> Result<Style> {
+pub fn chosen(
+    globals: &Globals,
+    variables: &BTreeMap<&'static str, OsString>,
+    plain: bool,
+) -> Result<Style> {
     let named = text_of(variables, "HEIRLOOM_PROGRESS")?;
     let from_variable = named.map(|text| {
         Progress::from_str(&text, false)
@@ -26,8 +30,6 @@ pub fn chosen(globals: &Globals, variables: &BTreeMap<&'static str, OsString>) -
         (None, None) => Progress::Auto,
     };
     let terminal = io::stderr().is_terminal();
-    let plain = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
-        || std::env::var_os("TERM").is_some_and(|term| term == "dumb");
     let mode = match progress {
         _ if globals.quiet => Mode::None,
         Progress::Lines => Mode::Lines,

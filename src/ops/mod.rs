@@ -1,6 +1,7 @@
 //! The verbs, functions over an open repository, in order: a verb may use those above it.
 
 pub mod credits;
+pub mod open;
 
 pub mod reach;
 pub mod sync;

@@ -195,8 +195,8 @@ impl Sync<'_> {
             .filter(|(id, _)| !here.contains(id))
             .collect();
         wanted.sort_by_key(|(_, entry)| (entry.device, entry.seq));
-        let missing = self.index.missing().to_vec();
-        let mut packs: BTreeSet<Id> = missing.into_iter().collect();
+        self.by.monitor.phase("copying packs", None);
+        self.missing()?;
         let mut reach = Reach::new(&from.loader);
         let mut entries = Vec::new();
         for (id, entry) in wanted {
@@ -204,10 +204,15 @@ impl Sync<'_> {
                 if !from.chains.is_live(id) {
                     continue;
                 }
-                match self.needed(&mut reach, snapshot) {
-                    Ok(needed) => packs.extend(needed),
+                let brought = self
+                    .needed(&mut reach, snapshot)
+                    .and_then(|needed| needed.into_iter().try_for_each(|pack| self.pack(pack)));
+                match brought {
+                    Ok(()) => {}
                     Err(error) if error.is_about_the_object() => {
                         self.leave(*id, error);
+                        // Trees it met may lack what they lead to.
+                        reach = Reach::new(&from.loader);
                         continue;
                     }
                     Err(error) => return Err(error),
@@ -222,7 +227,6 @@ impl Sync<'_> {
             entries.push(SealedEntry::of(bytes));
         }
         self.report.entries = entries.len() as u64;
-        self.packs(packs)?;
         Ok(entries)
     }
 
@@ -289,30 +293,33 @@ impl Sync<'_> {
         parent.map(|(.., parent)| parent.tree).or(newest)
     }
 
-    fn packs(&mut self, packs: BTreeSet<Id>) -> Result<()> {
-        let from = self.from;
-        let here = self.session.presence().packs().clone();
-        let wanted: Vec<_> = packs
-            .into_iter()
-            .filter_map(|pack| Some((pack, *from.presence.packs().get(&pack)?)))
-            .filter(|(pack, len)| here.get(pack) != Some(len))
-            .collect();
-        if wanted.is_empty() {
+    /// Packs that the mirror should have and lacks, where another one has them.
+    fn missing(&mut self) -> Result<()> {
+        for pack in self.index.missing().to_vec() {
+            match self.pack(pack) {
+                Err(error) if error.is_about_the_object() => self.by.monitor.problem(&error),
+                other => other?,
+            }
+        }
+        Ok(())
+    }
+
+    /// One pack, unless the mirror has it.
+    fn pack(&mut self, pack: Id) -> Result<()> {
+        if self.by.monitor.interrupted() {
+            return Err(Error::new(Kind::Interrupted, "interrupted")
+                .hint("run the same command again: every finished pack is kept and used"));
+        }
+        let Some(len) = self.from.presence.packs().get(&pack).copied() else {
+            return Ok(());
+        };
+        if self.session.presence().packs().get(&pack) == Some(&len) {
             return Ok(());
         }
-        let total = wanted.iter().map(|(_, len)| len).sum();
-        let phase = Some((Counter::Bytes, total));
-        self.by.monitor.phase("copying packs", phase);
-        for (pack, len) in wanted {
-            if self.by.monitor.interrupted() {
-                return Err(Error::new(Kind::Interrupted, "interrupted")
-                    .hint("run the same command again: every finished pack is kept and used"));
-            }
-            self.session.renew()?;
-            self.object(&Name::hashed(Folder::Packs, &pack.to_hex()))?;
-            self.session.has_put(pack, len);
-            self.report.packs += 1;
-        }
+        self.session.renew()?;
+        self.object(&Name::hashed(Folder::Packs, &pack.to_hex()))?;
+        self.session.has_put(pack, len);
+        self.report.packs += 1;
         Ok(())
     }
 

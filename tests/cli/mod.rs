@@ -3,6 +3,7 @@
 mod backup;
 mod cat;
 mod exit;
+mod heal;
 mod init;
 mod key;
 mod ls;

@@ -1,0 +1,157 @@
+//! `heal` and `verify` over several mirrors: what one lost another gives back, and what is lost on all is named.
+
+use crate::util::TestEnv;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// A source, its repository in two folders, `one` and `two`.
+fn env() -> TestEnv {
+    let env = TestEnv::new();
+    let mut noise = 1_u32;
+    for number in 0..40 {
+        let bytes: Vec<u8> = (0..200_000)
+            .map(|_| {
+                noise = noise.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+                noise.to_le_bytes()[3]
+            })
+            .collect();
+        env.write(&format!("photos/{number}"), &bytes);
+    }
+    env.run([
+        "init",
+        "one",
+        "--key-file",
+        ".config/heirloom/key",
+        "--no-kit",
+    ])
+    .expect(0);
+    env.write(
+        ".config/heirloom/heirloom.toml",
+        b"mirror.one.location = \"~/one\"\n",
+    );
+    env.run(["mirror", "add", "two", "two"]).expect(0);
+    env.run(["backup", "photos"]).expect(0);
+    env.write("photos/more", b"in another pack");
+    env.run(["backup", "photos"]).expect(0);
+    env
+}
+
+/// Every pack of a mirror, the largest first.
+fn packs(mirror: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for folder in fs::read_dir(mirror.join("packs")).unwrap() {
+        for pack in fs::read_dir(folder.unwrap().path()).unwrap() {
+            found.push(pack.unwrap().path());
+        }
+    }
+    found.sort_by_key(|pack| {
+        (
+            std::cmp::Reverse(fs::metadata(pack).unwrap().len()),
+            pack.clone(),
+        )
+    });
+    found
+}
+
+fn flip(path: &Path) {
+    let mut bytes = fs::read(path).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(path, bytes).unwrap();
+}
+
+#[test]
+fn two_mirrors_mend_each_other() {
+    let env = env();
+    let (one, two) = (packs(&env.path("one")), packs(&env.path("two")));
+    assert_eq!(one.len(), two.len());
+    fs::remove_file(&one[0]).unwrap();
+    flip(&two[1]);
+    let ran = env.run(["verify"]).expect(5);
+    assert!(
+        ran.out()
+            .contains("can be had whole from another mirror         next: heirloom heal"),
+        "{ran}"
+    );
+    let ran = env.run(["heal", "-n"]).expect(0);
+    assert_eq!(
+        ran.out().matches("would be fetched from").count(),
+        2,
+        "{ran}"
+    );
+    assert!(!one[0].exists(), "a rehearsal wrote");
+    let ran = env.run(["heal", "one"]).expect(0);
+    assert!(
+        ran.out().contains("read back: ok") && one[0].exists(),
+        "{ran}"
+    );
+    env.run(["heal", "--no-key"]).expect(0);
+    let ran = env.run(["verify"]).expect(0);
+    assert!(
+        ran.out().contains("everything is whole on every mirror"),
+        "{ran}"
+    );
+    let left: Vec<_> = fs::read_dir(env.path("two/tmp")).unwrap().collect();
+    assert!(left.is_empty(), "{left:?}");
+    assert!(
+        env.run(["heal"])
+            .expect(0)
+            .out()
+            .contains("one  nothing to heal")
+    );
+    env.run(["heal", "three"]).expect(2);
+}
+
+#[test]
+fn what_is_lost_everywhere_is_named_and_sent_again() {
+    let env = env();
+    let lost = packs(&env.path("one")).remove(0);
+    let name = lost.strip_prefix(env.path("one")).unwrap().to_owned();
+    fs::remove_file(&lost).unwrap();
+    flip(&env.path("two").join(&name));
+    fs::remove_dir_all(env.path(".cache")).unwrap();
+    let ran = env.run(["verify"]).expect(5);
+    assert!(ran.out().contains("lost on every mirror"), "{ran}");
+    let ran = env.run(["heal"]).expect(5);
+    assert!(ran.out().contains("1 pack is whole on no mirror"), "{ran}");
+    // The files are still on this device: the next backup sends them again, though none has changed.
+    let ran = env.run(["backup", "photos"]).expect(0);
+    assert!(!ran.out().contains(" 0 B added"), "{ran}");
+    let ran = env.run(["restore", "latest", "-t", "back"]).expect(0);
+    let back = env
+        .path("back")
+        .join(env.path("photos").strip_prefix("/").unwrap());
+    for number in 0..40 {
+        let number = number.to_string();
+        let (before, after) = (env.path("photos").join(&number), back.join(&number));
+        assert!(
+            fs::read(before).unwrap() == fs::read(after).unwrap(),
+            "{number}\n{ran}"
+        );
+    }
+    let again = env.run(["backup", "photos", "--json"]).expect(0);
+    let added: u64 = again.field("summary", "bytes_added").parse().unwrap();
+    assert!(added < 10_000, "sent once more: {again}");
+}
+
+#[test]
+fn a_damaged_commit_slot_is_replaced_by_a_session_of_its_own() {
+    let env = env();
+    let slots: Vec<_> = fs::read_dir(env.path("one/commits")).unwrap().collect();
+    for slot in slots {
+        flip(&slot.unwrap().path());
+    }
+    fs::remove_dir_all(env.path(".cache")).unwrap();
+    env.run(["verify", "-M", "one"]).expect(5);
+    env.run(["heal"]).expect(0);
+    env.run(["verify", "-M", "one"]).expect(0);
+    let listed = env.run(["snapshots", "-M", "one", "--json"]).expect(0);
+    assert_eq!(
+        listed
+            .events()
+            .iter()
+            .filter(|event| event["event"] == "snapshot")
+            .count(),
+        2
+    );
+}
