@@ -2,6 +2,7 @@
 
 pub mod credits;
 
+pub mod keys_and_marks;
 pub mod reach;
 pub mod sync;
 
