@@ -6,6 +6,7 @@ mod exit;
 mod init;
 mod key;
 mod ls;
+mod mirror;
 mod restore;
 mod secret;
 mod snapshots;
