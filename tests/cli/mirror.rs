@@ -6,7 +6,7 @@ use heirloom::format::ObjectKind;
 use heirloom::format::header::BoxHeader;
 use heirloom::limits::PAGE;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 const CONFIG: &str = ".config/heirloom/heirloom.toml";
 
@@ -33,7 +33,7 @@ fn rename(env: &TestEnv, from: &str, to: &str) {
 }
 
 /// Packs below a mirror, newest last where a test makes one at a time; those of data.
-fn data_packs(mirror: &PathBuf) -> Vec<PathBuf> {
+fn data_packs(mirror: &Path) -> Vec<PathBuf> {
     let packs = contents(&mirror.join("packs")).into_iter();
     let packs = packs.filter(|(_, bytes)| {
         let header = bytes
@@ -46,7 +46,7 @@ fn data_packs(mirror: &PathBuf) -> Vec<PathBuf> {
         .collect()
 }
 
-fn damage(path: &PathBuf) {
+fn damage(path: &Path) {
     let mut bytes = fs::read(path).unwrap();
     let middle = bytes.len() / 2;
     bytes[middle] ^= 1;
