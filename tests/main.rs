@@ -75,6 +75,8 @@ mod servers;
 /// One repository on three mirrors that can fail.
 #[path = "util/several.rs"]
 mod several;
+/// Devices and mirrors in bad weather.
+mod sim;
 /// What every source must do.
 mod sources;
 /// A world with two of every kind of object, to be hurt.
@@ -82,6 +84,9 @@ mod sources;
 mod stage;
 /// Stores and decorators that need no server.
 mod stores;
+/// A store in bad weather.
+#[path = "util/storm.rs"]
+mod storm;
 /// Restore writes below its target and nowhere else.
 mod target;
 /// Floors, doors, file heads, sizes.
