@@ -43,6 +43,8 @@ mod losses;
 mod manual;
 /// One memory budget for every verb at every size.
 mod memory;
+/// One repository on several mirrors.
+mod mirrors;
 /// Random lives of a source, each snapshot compared with the tree as it was.
 mod model;
 /// What a newer version wrote.
@@ -70,6 +72,11 @@ mod script;
 /// Stores against real servers; needs tests/servers.sh.
 #[cfg(feature = "remote")]
 mod servers;
+/// One repository on three mirrors that can fail.
+#[path = "util/several.rs"]
+mod several;
+/// Devices and mirrors in bad weather.
+mod sim;
 /// What every source must do.
 mod sources;
 /// A world with two of every kind of object, to be hurt.
@@ -77,6 +84,9 @@ mod sources;
 mod stage;
 /// Stores and decorators that need no server.
 mod stores;
+/// A store in bad weather.
+#[path = "util/storm.rs"]
+mod storm;
 /// Restore writes below its target and nowhere else.
 mod target;
 /// Floors, doors, file heads, sizes.

@@ -367,9 +367,10 @@ fn finish(
             count_to_text(report.torn)
         ));
     }
-    let next = match args.verify && !done.has_damage() {
-        true => format!("heirloom restore{}", context.same_repository()),
-        false => format!("heirloom verify{}", context.same_repository()),
+    let next = match (done.hint_text(), args.verify) {
+        (Some(hint), _) if !done.has_damage() => hint.to_owned(),
+        (None, true) => format!("heirloom restore{}", context.same_repository()),
+        _ => format!("heirloom verify{}", context.same_repository()),
     };
     context.ui().line(&format!("{text}         next: {next}"));
     context.ui().event(&Event::Saved {

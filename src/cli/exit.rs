@@ -133,6 +133,11 @@ impl Done {
         self.hint = Some(hint.into());
     }
 
+    /// That command.
+    pub fn hint_text(&self) -> Option<&str> {
+        self.hint.as_deref()
+    }
+
     /// Whether damage is among the outcomes.
     pub fn has_damage(&self) -> bool {
         self.outcomes.contains(&Outcome::Damage)

@@ -3,6 +3,7 @@
 pub mod credits;
 pub mod open;
 
+pub mod keys_and_marks;
 pub mod reach;
 pub mod sync;
 

@@ -12,13 +12,14 @@ use crate::format::{BlobKind, ObjectKind};
 use crate::host::Host;
 use crate::id::Id;
 use crate::mirror::copy::copy;
+use crate::mirror::scrub::bytes_max;
+use crate::mirror::set::check_name;
 use crate::monitor::{Counter, Monitor};
 use crate::name::{Folder, Name};
+use crate::ops::keys_and_marks::{bring_keys, bring_marks};
 use crate::ops::reach::Reach;
 use crate::repo::chain::Chains;
-use crate::repo::create;
 use crate::repo::index::Index;
-use crate::repo::keyring;
 use crate::repo::loader;
 use crate::repo::look::Look;
 use crate::repo::publish::{Outcome, SealedEntry, Session};
@@ -70,10 +71,10 @@ pub struct By<'a> {
 /// `Refused` and `TooNew` where nothing may be written, `Full`, `Unreachable`, `Interrupted`; what could not be brought
 /// for want of a good copy is in the report.
 pub fn run(from: &Look, to: &Arc<Repo>, by: By<'_>) -> Result<Report> {
-    bring_keys(from, to)?;
-    bring_marks(from, to)?;
     for _ in 0..ATTEMPTS {
         let mut chains = Chains::read_to_write(to, by.monitor)?;
+        bring_keys(from, to, &chains)?;
+        bring_marks(from, to)?;
         let mut session = Session::begin(to, by.host, by.writer, "sync")?;
         let brought = within(from, &mut session, &mut chains, by);
         session.end(by.monitor);
@@ -110,6 +111,7 @@ pub fn within(
         before,
         by,
         report: Report::default(),
+        bad: BTreeMap::new(),
         buffer: Vec::new(),
     };
     let entries = sync.entries()?;
@@ -129,48 +131,6 @@ pub fn within(
     Ok(Some(report))
 }
 
-/// Key slots and rescue files that others have and nobody has removed; slots removed anywhere go here too.
-///
-/// # Errors
-/// Those of the stores.
-pub fn bring_keys(from: &Look, to: &Arc<Repo>) -> Result<()> {
-    let removed: BTreeSet<Id> = from
-        .chains
-        .visible()
-        .filter_map(|(_, entry)| match entry.what {
-            What::SlotRemoved(slot) => Some(slot),
-            _ => None,
-        })
-        .collect();
-    let here: BTreeSet<Id> = to.ring().named().map(|(id, _)| *id).collect();
-    for (id, slot) in from.repo.ring().named() {
-        if !here.contains(id) && !removed.contains(id) {
-            keyring::put_slot(&**to.store(), slot)?;
-        }
-    }
-    for id in here.intersection(&removed) {
-        keyring::delete_slot(&**to.store(), id)?;
-    }
-    create::put_missing_rescue_files(&**to.store())
-}
-
-/// Marks that others have.
-///
-/// # Errors
-/// Those of the stores.
-pub fn bring_marks(from: &Look, to: &Arc<Repo>) -> Result<()> {
-    let mut here = BTreeSet::new();
-    to.store().list(Folder::Marks, &mut |listed| {
-        here.extend(Id::from_hex(listed.name.leaf()));
-        Ok(())
-    })?;
-    for mark in from.presence.marks().difference(&here) {
-        let name = Name::hashed(Folder::Marks, &mark.to_hex());
-        copy(&**from.repo.store(), &**to.store(), &name, &mut Vec::new())?;
-    }
-    Ok(())
-}
-
 struct Sync<'a> {
     from: &'a Look,
     session: &'a mut Session,
@@ -181,53 +141,109 @@ struct Sync<'a> {
     before: BTreeSet<Id>,
     by: By<'a>,
     report: Report,
+    /// Packs of which there is no good copy, and why.
+    bad: BTreeMap<Id, String>,
     buffer: Vec<u8>,
 }
 
-impl Sync<'_> {
+/// Entries that the mirror shall show, and the packs that this takes.
+#[derive(Default)]
+struct Choice<'a> {
+    entries: Vec<(&'a Id, &'a Entry)>,
+    packs: BTreeSet<Id>,
+    /// Snapshots that nobody has whole, and why.
+    left: Vec<(Id, Error)>,
+}
+
+impl<'a> Sync<'a> {
     /// Every entry that is wanted, with all that it needs, oldest first.
     fn entries(&mut self) -> Result<Vec<SealedEntry>> {
+        // That there is no good copy of a pack is found out by copying it; then the choice is made anew without it.
+        let choice = loop {
+            let choice = self.choose()?;
+            if self.packs(&choice.packs)? {
+                break choice;
+            }
+        };
+        for (id, error) in choice.left {
+            self.leave(id, error);
+        }
+        let mut entries = Vec::new();
+        for (id, entry) in choice.entries {
+            let snapshot = matches!(entry.what, What::Snapshot(_));
+            match self.entry(id) {
+                Ok(sealed) => entries.push(sealed),
+                Err(error) if !error.is_about_the_object() => return Err(error),
+                Err(error) if snapshot => {
+                    self.leave(*id, error);
+                    continue;
+                }
+                Err(error) => {
+                    self.by.monitor.problem(&error);
+                    continue;
+                }
+            }
+            self.report.snapshots += u64::from(snapshot);
+        }
+        self.report.entries = entries.len() as u64;
+        Ok(entries)
+    }
+
+    /// What is wanted and can be had without the packs found to be bad.
+    fn choose(&self) -> Result<Choice<'a>> {
         let from = self.from;
         let here: BTreeSet<&Id> = self.chains.visible().map(|(id, _)| id).collect();
-        let mut wanted: Vec<(&Id, &Entry)> = from
-            .chains
-            .visible()
-            .filter(|(id, _)| !here.contains(id))
-            .collect();
+        let wanted = from.chains.visible().filter(|(id, _)| !here.contains(id));
+        let mut wanted: Vec<(&Id, &Entry)> = wanted.collect();
         wanted.sort_by_key(|(_, entry)| (entry.device, entry.seq));
-        self.by.monitor.phase("copying packs", None);
-        self.missing()?;
+        let missing = self.index.missing().iter();
+        let mut choice = Choice {
+            packs: missing
+                .filter(|pack| !self.bad.contains_key(pack))
+                .copied()
+                .collect(),
+            ..Choice::default()
+        };
         let mut reach = Reach::new(&from.loader);
-        let mut entries = Vec::new();
         for (id, entry) in wanted {
             if let What::Snapshot(snapshot) = &entry.what {
                 if !from.chains.is_live(id) {
                     continue;
                 }
-                let brought = self
-                    .needed(&mut reach, snapshot)
-                    .and_then(|needed| needed.into_iter().try_for_each(|pack| self.pack(pack)));
-                match brought {
-                    Ok(()) => {}
+                match self.needed(&mut reach, snapshot) {
+                    Ok(needed) => choice.packs.extend(needed),
                     Err(error) if error.is_about_the_object() => {
-                        self.leave(*id, error);
-                        // Trees it met may lack what they lead to.
+                        choice.left.push((*id, error));
+                        // What was met on the way is not brought by this one.
                         reach = Reach::new(&from.loader);
                         continue;
                     }
                     Err(error) => return Err(error),
                 }
-                self.report.snapshots += 1;
             }
-            let name = Name::hashed(Folder::Entries, &id.to_hex());
-            let bytes = from
-                .repo
-                .store()
-                .get(&name, ObjectKind::Entry.bytes_max())?;
-            entries.push(SealedEntry::of(bytes));
+            choice.entries.push((id, entry));
         }
-        self.report.entries = entries.len() as u64;
-        Ok(entries)
+        Ok(choice)
+    }
+
+    /// The bytes of an entry: from the mirrors, or from this device where they lie damaged there.
+    fn entry(&self, id: &Id) -> Result<SealedEntry> {
+        let name = Name::hashed(Folder::Entries, &id.to_hex());
+        let store = self.from.repo.store();
+        let read = store.get(&name, ObjectKind::Entry.bytes_max());
+        let sealed = read.map(SealedEntry::of);
+        if matches!(&sealed, Ok(sealed) if sealed.id() == *id) {
+            return sealed;
+        }
+        let kept = self.from.repo.copies().get(&name).map(SealedEntry::of);
+        match (kept, sealed) {
+            (Some(kept), _) if kept.id() == *id => Ok(kept),
+            (_, Err(error)) => Err(error),
+            _ => {
+                let error = Error::new(Kind::Damaged, "its bytes do not match its name");
+                Err(error.during(store.location().reading(&name)))
+            }
+        }
     }
 
     fn leave(&mut self, id: Id, error: Error) {
@@ -266,10 +282,19 @@ impl Sync<'_> {
         let tombed = |pack: &Id| {
             self.from.presence.is_tombed(pack) || self.session.presence().is_tombed(pack)
         };
-        let place = places.iter().find(|place| !tombed(&place.pack));
-        place
+        let mut places = places.iter().filter(|place| !tombed(&place.pack));
+        let mut bad = None;
+        places
+            .find(|place| {
+                let why = self.bad.get(&place.pack);
+                bad = bad.or(why);
+                why.is_none()
+            })
             .map(|place| place.pack)
-            .ok_or_else(|| loader::missing(kind, id))
+            .ok_or_else(|| match bad {
+                Some(why) => Error::new(Kind::Damaged, why.clone()),
+                None => loader::missing(kind, id),
+            })
     }
 
     /// The root of a snapshot that the mirror is known to hold whole: its parent, or the newest of its source.
@@ -293,34 +318,50 @@ impl Sync<'_> {
         parent.map(|(.., parent)| parent.tree).or(newest)
     }
 
-    /// Packs that the mirror should have and lacks, where another one has them.
-    fn missing(&mut self) -> Result<()> {
-        for pack in self.index.missing().to_vec() {
-            match self.pack(pack) {
-                Err(error) if error.is_about_the_object() => self.by.monitor.problem(&error),
-                other => other?,
+    /// Copies these packs; `false` if there is no good copy of one.
+    fn packs(&mut self, packs: &BTreeSet<Id>) -> Result<bool> {
+        let from = self.from;
+        let here = self.session.presence().packs().clone();
+        let wanted: Vec<_> = packs
+            .iter()
+            .filter_map(|pack| Some((*pack, *from.presence.packs().get(pack)?)))
+            .filter(|(pack, len)| here.get(pack) != Some(len))
+            .collect();
+        if wanted.is_empty() {
+            return Ok(true);
+        }
+        let mut all = true;
+        let total = wanted.iter().map(|(_, len)| len).sum();
+        let phase = Some((Counter::Bytes, total));
+        self.by.monitor.phase("copying packs", phase);
+        for (pack, len) in wanted {
+            if self.by.monitor.interrupted() {
+                return Err(Error::new(Kind::Interrupted, "interrupted")
+                    .hint("run the same command again: every finished pack is kept and used"));
+            }
+            self.session.renew()?;
+            let name = Name::hashed(Folder::Packs, &pack.to_hex());
+            match self.object(&name) {
+                Ok(()) => {
+                    self.session.has_put(pack, len);
+                    self.report.packs += 1;
+                }
+                Err(error) if self.is_bad(&name, &error) => {
+                    self.bad.insert(pack, error.chain());
+                    all = false;
+                }
+                Err(error) => return Err(error),
             }
         }
-        Ok(())
+        Ok(all)
     }
 
-    /// One pack, unless the mirror has it.
-    fn pack(&mut self, pack: Id) -> Result<()> {
-        if self.by.monitor.interrupted() {
-            return Err(Error::new(Kind::Interrupted, "interrupted")
-                .hint("run the same command again: every finished pack is kept and used"));
-        }
-        let Some(len) = self.from.presence.packs().get(&pack).copied() else {
-            return Ok(());
-        };
-        if self.session.presence().packs().get(&pack) == Some(&len) {
-            return Ok(());
-        }
-        self.session.renew()?;
-        self.object(&Name::hashed(Folder::Packs, &pack.to_hex()))?;
-        self.session.has_put(pack, len);
-        self.report.packs += 1;
-        Ok(())
+    /// Whether it is the source that does not have the object, and not the mirror that did not give it back.
+    fn is_bad(&mut self, name: &Name, error: &Error) -> bool {
+        let from = self.from.repo.store();
+        let read = from.get_into(name, bytes_max(name.folder()), &mut self.buffer);
+        let read = read.and_then(|()| check_name(&**from, name, &self.buffer));
+        error.is_about_the_object() && read.is_err_and(|again| again.is_about_the_object())
     }
 
     fn object(&mut self, name: &Name) -> Result<()> {
@@ -339,8 +380,13 @@ impl Sync<'_> {
             let here = self.session.presence().packs();
             let whole = packs.iter().all(|(pack, len)| here.get(pack) == Some(len));
             if listed && whole && !self.index.is_listed(&run) {
-                self.object(&Name::hashed(Folder::Index, &run.to_hex()))?;
-                self.report.runs += 1;
+                let name = Name::hashed(Folder::Index, &run.to_hex());
+                match self.object(&name) {
+                    Ok(()) => self.report.runs += 1,
+                    // The packs tell what it held.
+                    Err(error) if self.is_bad(&name, &error) => self.by.monitor.problem(&error),
+                    Err(error) => return Err(error),
+                }
             }
         }
         Ok(())

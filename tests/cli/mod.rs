@@ -7,6 +7,7 @@ mod heal;
 mod init;
 mod key;
 mod ls;
+mod mirror;
 mod restore;
 mod secret;
 mod snapshots;

@@ -8,6 +8,8 @@ use heirloom::crypto::secret::Secret;
 use heirloom::device::Device;
 use heirloom::error::Result;
 use heirloom::format::ObjectKind;
+use heirloom::format::chain::What;
+use heirloom::format::facts::Facts;
 use heirloom::format::header::BoxHeader;
 use heirloom::format::key_slot::SlotSecret;
 use heirloom::host::{FixedHost, Host, Timestamp};
@@ -15,15 +17,17 @@ use heirloom::id::Id;
 use heirloom::limits::PAGE;
 use heirloom::monitor::Collected;
 use heirloom::name::Folder;
-use heirloom::ops::{backup, restore, verify};
+use heirloom::ops::sync::{self, By};
+use heirloom::ops::{backup, record, restore, verify};
 use heirloom::repo::Repo;
-use heirloom::repo::author::Author;
+use heirloom::repo::author::{Author, Stamp};
 use heirloom::repo::chain::Chains;
+use heirloom::repo::heads::Finding;
 use heirloom::repo::index::Index;
 use heirloom::repo::keyring::{self, NewSlot, Unlock};
 use heirloom::repo::loader::Loader;
 use heirloom::repo::look::Look;
-use heirloom::repo::mirrors::Mirrors;
+use heirloom::repo::mirrors::{Mirror, Mirrors};
 use heirloom::repo::packer::Settings;
 use heirloom::repo::publish::Presence;
 use heirloom::repo::view::{self, Found};
@@ -261,6 +265,17 @@ impl Client {
     /// Backs up; problems go to `monitor`.
     pub(crate) fn backup(&self, job: &Job, monitor: &Collected) -> Result<backup::Report> {
         let repo = self.open_heard(monitor)?;
+        self.backup_to(Mirrors::one("memory", repo), job, monitor)
+    }
+
+    /// Backs up to these mirrors.
+    fn backup_to(
+        &self,
+        mut mirrors: Mirrors,
+        job: &Job,
+        monitor: &Collected,
+    ) -> Result<backup::Report> {
+        let repo = Arc::clone(&mirrors.whole);
         let device = Arc::new(self.device(&repo)?);
         let options = backup::Options {
             source: job.source.clone(),
@@ -283,7 +298,7 @@ impl Client {
         };
         let _lock = device.lock()?;
         let author = Author::of_device(&device, &repo, 1)?;
-        let mirrors = Mirrors::one("memory", repo);
+        mirrors.keep_pinned(&author);
         backup::run(&mirrors, &self.host, &author, &options, monitor)
     }
 
@@ -370,6 +385,118 @@ impl Client {
         let (report, problems) = self.verify(verify::Level::Content);
         assert_eq!(problems, Vec::<String>::new());
         assert!(report.is_sound(), "{report:?}");
+    }
+}
+
+/// What several mirrors are called and where they are.
+pub(crate) type Places = Vec<(String, Arc<dyn Store>)>;
+
+/// What became of each mirror in a sync.
+pub(crate) type Synced = Vec<(String, Result<sync::Report>)>;
+
+/// One repository on several mirrors.
+impl Client {
+    /// Opens it on all of them with the key file.
+    pub(crate) fn open_all(&self, places: &Places, monitor: &Collected) -> Result<Mirrors> {
+        let places = places.iter();
+        let places = places.map(|(name, store)| (name.clone(), Ok(Arc::clone(store))));
+        let unlock = Unlock::new(Self::secret());
+        open::run(places.collect(), None, &unlock, &self.cache(), monitor)
+            .map(|(mirrors, _)| mirrors)
+    }
+
+    /// Makes a mirror of an empty place, or of a copy.
+    pub(crate) fn plant(&self, places: &Places, new: Arc<dyn Store>) -> Result<()> {
+        let mirrors = self.open_all(places, &Collected::default())?;
+        let here = mirrors.here.iter();
+        let taken = here.filter_map(|mirror| Some(mirror.repo.mirror()?.id));
+        let probe = (new.location().abilities.put_if_absent, Facts::new());
+        let taken: Vec<_> = taken.collect();
+        mirrors
+            .whole
+            .plant(new, &taken, &probe, &*self.host)
+            .map(drop)
+    }
+
+    /// Backs up to all of them.
+    pub(crate) fn backup_all(
+        &self,
+        places: &Places,
+        job: &Job,
+        monitor: &Collected,
+    ) -> Result<backup::Report> {
+        self.backup_to(self.open_all(places, monitor)?, job, monitor)
+    }
+
+    /// This device while it writes to the mirrors, as the program goes about it.
+    fn author(&self, mirrors: &mut Mirrors) -> Result<Author> {
+        let device = Arc::new(self.device(&mirrors.whole)?);
+        let author = Author::of_device(&device, &mirrors.whole, 1)?;
+        mirrors.keep_pinned(&author);
+        Ok(author)
+    }
+
+    /// What this device finds wrong with the history of each.
+    pub(crate) fn judge_all(&self, places: &Places) -> Result<Vec<(String, Vec<Finding>)>> {
+        let monitor = Collected::default();
+        let mut mirrors = self.open_all(places, &monitor)?;
+        let author = self.author(&mut mirrors)?;
+        let all = Chains::read(&mirrors.whole, &monitor)?;
+        let judge = |mirror: &Mirror| {
+            let here = Chains::read(&mirror.repo, &monitor)?;
+            let id = mirror.repo.mirror().unwrap().id;
+            Ok((mirror.name.clone(), author.judge(&id, &here, &all)))
+        };
+        mirrors.here.iter().map(judge).collect()
+    }
+
+    /// Brings each what all show together.
+    pub(crate) fn sync_all(&self, places: &Places, monitor: &Collected) -> Result<Synced> {
+        let mut mirrors = self.open_all(places, monitor)?;
+        let author = self.author(&mut mirrors)?;
+        let look = Look::at(&mirrors.whole, monitor)?;
+        let one = |mirror: &Mirror| {
+            let here = Chains::read(&mirror.repo, monitor)?;
+            let id = mirror.repo.require_writable()?.id;
+            if let Some(finding) = author.judge(&id, &here, &look.chains).first() {
+                return Err(finding.error(&mirror.name));
+            }
+            let by = By {
+                host: &self.host,
+                writer: author.writer(),
+                monitor,
+            };
+            let report = sync::run(&look, &mirror.repo, by)?;
+            let here = Chains::read(&mirror.repo, monitor)?;
+            let marks = Presence::read(&mirror.repo, monitor)?.marks().clone();
+            author.saw(mirror, &here, &marks, None)?;
+            Ok(report)
+        };
+        let here = mirrors.here.iter();
+        let mut synced: Synced = here
+            .map(|mirror| (mirror.name.clone(), one(mirror)))
+            .collect();
+        let away = mirrors.away.into_iter();
+        synced.extend(away.map(|away| (away.name, Err(away.error))));
+        Ok(synced)
+    }
+
+    /// Writes down that a key slot is gone, on the first mirror, and takes it away there.
+    pub(crate) fn remove_key(&self, places: &Places, slot: Id) -> Result<()> {
+        let monitor = Collected::default();
+        let mut mirrors = self.open_all(places, &monitor)?;
+        let author = self.author(&mut mirrors)?;
+        let leader = &mirrors.leader()?.repo;
+        let what = (Stamp::default(), What::SlotRemoved(slot));
+        record::run(leader, &self.host, &author, what, &monitor)?;
+        keyring::delete_slot(&**leader.store(), &slot)
+    }
+
+    /// Reads blobs from all of them.
+    pub(crate) fn loader_of_all(&self, places: &Places) -> Arc<Loader> {
+        let monitor = Collected::default();
+        let mirrors = self.open_all(places, &monitor).unwrap();
+        self.loader_of(&mirrors.whole, &monitor)
     }
 }
 

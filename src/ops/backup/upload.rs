@@ -9,6 +9,7 @@ use crate::id::Id;
 use crate::mirror::copy::copy;
 use crate::monitor::{Aside, Monitor};
 use crate::name::{Folder, Name};
+use crate::ops::keys_and_marks;
 use crate::ops::sync::{self, By};
 use crate::repo::author::Author;
 use crate::repo::chain::Chains;
@@ -188,8 +189,8 @@ impl Upload<'_> {
             }
         };
         let to = session.repo();
-        sync::bring_keys(&look, to)?;
-        sync::bring_marks(&look, to)?;
+        keys_and_marks::bring_keys(&look, to, chains)?;
+        keys_and_marks::bring_marks(&look, to)?;
         let report = sync::within(&look, session, chains, by)?;
         if let Some(report) = &report
             && !report.left.is_empty()

@@ -1,0 +1,56 @@
+//! What goes to a mirror before anything that leans on it: key slots, rescue files, marks.
+
+use crate::error::Result;
+use crate::format::chain::What;
+use crate::id::Id;
+use crate::mirror::copy::copy;
+use crate::name::{Folder, Name};
+use crate::repo::Repo;
+use crate::repo::chain::Chains;
+use crate::repo::create;
+use crate::repo::keyring;
+use crate::repo::look::Look;
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+/// Key slots and rescue files that others have and nobody has removed; slots removed anywhere go here too. `here` is what
+/// the mirror shows: it may know of a removal that the others have not heard of.
+///
+/// # Errors
+/// Those of the stores.
+pub fn bring_keys(from: &Look, to: &Arc<Repo>, here: &Chains) -> Result<()> {
+    let entries = from.chains.visible().chain(here.visible());
+    let removed: BTreeSet<Id> = entries
+        .filter_map(|(_, entry)| match entry.what {
+            What::SlotRemoved(slot) => Some(slot),
+            _ => None,
+        })
+        .collect();
+    let here: BTreeSet<Id> = to.ring().named().map(|(id, _)| *id).collect();
+    for (id, slot) in from.repo.ring().named() {
+        if !here.contains(id) && !removed.contains(id) {
+            keyring::put_slot(&**to.store(), slot)?;
+        }
+    }
+    for id in here.intersection(&removed) {
+        keyring::delete_slot(&**to.store(), id)?;
+    }
+    create::put_missing_rescue_files(&**to.store())
+}
+
+/// Marks that others have.
+///
+/// # Errors
+/// Those of the stores.
+pub fn bring_marks(from: &Look, to: &Arc<Repo>) -> Result<()> {
+    let mut here = BTreeSet::new();
+    to.store().list(Folder::Marks, &mut |listed| {
+        here.extend(Id::from_hex(listed.name.leaf()));
+        Ok(())
+    })?;
+    for mark in from.presence.marks().difference(&here) {
+        let name = Name::hashed(Folder::Marks, &mark.to_hex());
+        copy(&**from.repo.store(), &**to.store(), &name, &mut Vec::new())?;
+    }
+    Ok(())
+}
