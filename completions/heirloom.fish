@@ -1,6 +1,6 @@
 # Print an optspec for argparse to handle cmd's options that are independent of any subcommand.
 function __fish_heirloom_global_optspecs
-    string join \n r/repo= p/passphrase-file= passphrase-command= passphrase-fd= key-file= words kdf-limit= json q/quiet v/verbose progress= color= cache-dir= no-cache memory= wait= h/help V/version
+    string join \n r/repo= M/mirror= config= limit-upload= limit-download= p/passphrase-file= passphrase-command= passphrase-fd= key-file= words kdf-limit= json q/quiet v/verbose progress= color= cache-dir= no-cache memory= wait= h/help V/version
 end
 
 function __fish_heirloom_needs_command
@@ -24,7 +24,11 @@ function __fish_heirloom_using_subcommand
     contains -- $cmd[1] $argv
 end
 
-complete -c heirloom -n "__fish_heirloom_needs_command" -s r -l repo -d 'The repository: a folder [default: heirloom/repository in $XDG_DATA_HOME or ~/.local/share]' -r
+complete -c heirloom -n "__fish_heirloom_needs_command" -s r -l repo -d 'Where the repository is, once for each mirror: a folder, s3://bucket/prefix, sftp://host/path and others [default: the mirrors of heirloom.toml, else heirloom/repository in $XDG_DATA_HOME or ~/.local/share]' -r
+complete -c heirloom -n "__fish_heirloom_needs_command" -s M -l mirror -d 'Work with this mirror of heirloom.toml alone, once for each' -r
+complete -c heirloom -n "__fish_heirloom_needs_command" -l config -d 'The configuration [default: heirloom/heirloom.toml in $XDG_CONFIG_HOME or ~/.config, if it exists]' -r -F
+complete -c heirloom -n "__fish_heirloom_needs_command" -l limit-upload -d 'Send at most so many bytes a second to mirrors far away, as in 2MiB' -r
+complete -c heirloom -n "__fish_heirloom_needs_command" -l limit-download -d 'Receive at most so many bytes a second' -r
 complete -c heirloom -n "__fish_heirloom_needs_command" -s p -l passphrase-file -d 'Read the passphrase from the first line of FILE' -r -F
 complete -c heirloom -n "__fish_heirloom_needs_command" -l passphrase-command -d 'Read the passphrase from what a shell command prints' -r
 complete -c heirloom -n "__fish_heirloom_needs_command" -l passphrase-fd -d 'Read the passphrase from an open descriptor' -r
@@ -56,11 +60,16 @@ complete -c heirloom -n "__fish_heirloom_needs_command" -f -a "restore" -d 'Brin
 complete -c heirloom -n "__fish_heirloom_needs_command" -f -a "extract" -d 'Bring files back from a snapshot'
 complete -c heirloom -n "__fish_heirloom_needs_command" -f -a "verify" -d 'Read everything back and prove that it is whole'
 complete -c heirloom -n "__fish_heirloom_needs_command" -f -a "check" -d 'Read everything back and prove that it is whole'
+complete -c heirloom -n "__fish_heirloom_needs_command" -f -a "mirror" -d 'Add, list, try out, sync and remove the places that hold the repository'
 complete -c heirloom -n "__fish_heirloom_needs_command" -f -a "key" -d 'List, add, remove and change what opens the repository'
 complete -c heirloom -n "__fish_heirloom_needs_command" -f -a "cat" -d 'Spell out one object of the repository'
 complete -c heirloom -n "__fish_heirloom_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c heirloom -n "__fish_heirloom_using_subcommand init" -l kit -d 'Write the recovery kit to FILE [default: heirloom-kit.txt in the home folder]' -r -F
-complete -c heirloom -n "__fish_heirloom_using_subcommand init" -s r -l repo -d 'The repository: a folder [default: heirloom/repository in $XDG_DATA_HOME or ~/.local/share]' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand init" -s r -l repo -d 'Where the repository is, once for each mirror: a folder, s3://bucket/prefix, sftp://host/path and others [default: the mirrors of heirloom.toml, else heirloom/repository in $XDG_DATA_HOME or ~/.local/share]' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand init" -s M -l mirror -d 'Work with this mirror of heirloom.toml alone, once for each' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand init" -l config -d 'The configuration [default: heirloom/heirloom.toml in $XDG_CONFIG_HOME or ~/.config, if it exists]' -r -F
+complete -c heirloom -n "__fish_heirloom_using_subcommand init" -l limit-upload -d 'Send at most so many bytes a second to mirrors far away, as in 2MiB' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand init" -l limit-download -d 'Receive at most so many bytes a second' -r
 complete -c heirloom -n "__fish_heirloom_using_subcommand init" -s p -l passphrase-file -d 'Read the passphrase from the first line of FILE' -r -F
 complete -c heirloom -n "__fish_heirloom_using_subcommand init" -l passphrase-command -d 'Read the passphrase from what a shell command prints' -r
 complete -c heirloom -n "__fish_heirloom_using_subcommand init" -l passphrase-fd -d 'Read the passphrase from an open descriptor' -r
@@ -95,7 +104,11 @@ complete -c heirloom -n "__fish_heirloom_using_subcommand backup" -l compression
 auto\t'What pays'
 max\t'Hard and slow'
 off\t'Not at all'"
-complete -c heirloom -n "__fish_heirloom_using_subcommand backup" -s r -l repo -d 'The repository: a folder [default: heirloom/repository in $XDG_DATA_HOME or ~/.local/share]' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand backup" -s r -l repo -d 'Where the repository is, once for each mirror: a folder, s3://bucket/prefix, sftp://host/path and others [default: the mirrors of heirloom.toml, else heirloom/repository in $XDG_DATA_HOME or ~/.local/share]' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand backup" -s M -l mirror -d 'Work with this mirror of heirloom.toml alone, once for each' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand backup" -l config -d 'The configuration [default: heirloom/heirloom.toml in $XDG_CONFIG_HOME or ~/.config, if it exists]' -r -F
+complete -c heirloom -n "__fish_heirloom_using_subcommand backup" -l limit-upload -d 'Send at most so many bytes a second to mirrors far away, as in 2MiB' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand backup" -l limit-download -d 'Receive at most so many bytes a second' -r
 complete -c heirloom -n "__fish_heirloom_using_subcommand backup" -s p -l passphrase-file -d 'Read the passphrase from the first line of FILE' -r -F
 complete -c heirloom -n "__fish_heirloom_using_subcommand backup" -l passphrase-command -d 'Read the passphrase from what a shell command prints' -r
 complete -c heirloom -n "__fish_heirloom_using_subcommand backup" -l passphrase-fd -d 'Read the passphrase from an open descriptor' -r
@@ -138,7 +151,11 @@ complete -c heirloom -n "__fish_heirloom_using_subcommand create" -l compression
 auto\t'What pays'
 max\t'Hard and slow'
 off\t'Not at all'"
-complete -c heirloom -n "__fish_heirloom_using_subcommand create" -s r -l repo -d 'The repository: a folder [default: heirloom/repository in $XDG_DATA_HOME or ~/.local/share]' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand create" -s r -l repo -d 'Where the repository is, once for each mirror: a folder, s3://bucket/prefix, sftp://host/path and others [default: the mirrors of heirloom.toml, else heirloom/repository in $XDG_DATA_HOME or ~/.local/share]' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand create" -s M -l mirror -d 'Work with this mirror of heirloom.toml alone, once for each' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand create" -l config -d 'The configuration [default: heirloom/heirloom.toml in $XDG_CONFIG_HOME or ~/.config, if it exists]' -r -F
+complete -c heirloom -n "__fish_heirloom_using_subcommand create" -l limit-upload -d 'Send at most so many bytes a second to mirrors far away, as in 2MiB' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand create" -l limit-download -d 'Receive at most so many bytes a second' -r
 complete -c heirloom -n "__fish_heirloom_using_subcommand create" -s p -l passphrase-file -d 'Read the passphrase from the first line of FILE' -r -F
 complete -c heirloom -n "__fish_heirloom_using_subcommand create" -l passphrase-command -d 'Read the passphrase from what a shell command prints' -r
 complete -c heirloom -n "__fish_heirloom_using_subcommand create" -l passphrase-fd -d 'Read the passphrase from an open descriptor' -r
@@ -173,7 +190,11 @@ complete -c heirloom -n "__fish_heirloom_using_subcommand snapshots" -s s -l sou
 complete -c heirloom -n "__fish_heirloom_using_subcommand snapshots" -l device -d 'Made by this machine alone' -r
 complete -c heirloom -n "__fish_heirloom_using_subcommand snapshots" -l tag -d 'With this tag; several must all be there' -r
 complete -c heirloom -n "__fish_heirloom_using_subcommand snapshots" -l path -d 'Of this path; one of several is enough' -r
-complete -c heirloom -n "__fish_heirloom_using_subcommand snapshots" -s r -l repo -d 'The repository: a folder [default: heirloom/repository in $XDG_DATA_HOME or ~/.local/share]' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand snapshots" -s r -l repo -d 'Where the repository is, once for each mirror: a folder, s3://bucket/prefix, sftp://host/path and others [default: the mirrors of heirloom.toml, else heirloom/repository in $XDG_DATA_HOME or ~/.local/share]' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand snapshots" -s M -l mirror -d 'Work with this mirror of heirloom.toml alone, once for each' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand snapshots" -l config -d 'The configuration [default: heirloom/heirloom.toml in $XDG_CONFIG_HOME or ~/.config, if it exists]' -r -F
+complete -c heirloom -n "__fish_heirloom_using_subcommand snapshots" -l limit-upload -d 'Send at most so many bytes a second to mirrors far away, as in 2MiB' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand snapshots" -l limit-download -d 'Receive at most so many bytes a second' -r
 complete -c heirloom -n "__fish_heirloom_using_subcommand snapshots" -s p -l passphrase-file -d 'Read the passphrase from the first line of FILE' -r -F
 complete -c heirloom -n "__fish_heirloom_using_subcommand snapshots" -l passphrase-command -d 'Read the passphrase from what a shell command prints' -r
 complete -c heirloom -n "__fish_heirloom_using_subcommand snapshots" -l passphrase-fd -d 'Read the passphrase from an open descriptor' -r
@@ -199,7 +220,11 @@ complete -c heirloom -n "__fish_heirloom_using_subcommand ls" -s s -l source -d 
 complete -c heirloom -n "__fish_heirloom_using_subcommand ls" -l device -d 'Made by this machine alone' -r
 complete -c heirloom -n "__fish_heirloom_using_subcommand ls" -l tag -d 'With this tag; several must all be there' -r
 complete -c heirloom -n "__fish_heirloom_using_subcommand ls" -l path -d 'Of this path; one of several is enough' -r
-complete -c heirloom -n "__fish_heirloom_using_subcommand ls" -s r -l repo -d 'The repository: a folder [default: heirloom/repository in $XDG_DATA_HOME or ~/.local/share]' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand ls" -s r -l repo -d 'Where the repository is, once for each mirror: a folder, s3://bucket/prefix, sftp://host/path and others [default: the mirrors of heirloom.toml, else heirloom/repository in $XDG_DATA_HOME or ~/.local/share]' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand ls" -s M -l mirror -d 'Work with this mirror of heirloom.toml alone, once for each' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand ls" -l config -d 'The configuration [default: heirloom/heirloom.toml in $XDG_CONFIG_HOME or ~/.config, if it exists]' -r -F
+complete -c heirloom -n "__fish_heirloom_using_subcommand ls" -l limit-upload -d 'Send at most so many bytes a second to mirrors far away, as in 2MiB' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand ls" -l limit-download -d 'Receive at most so many bytes a second' -r
 complete -c heirloom -n "__fish_heirloom_using_subcommand ls" -s p -l passphrase-file -d 'Read the passphrase from the first line of FILE' -r -F
 complete -c heirloom -n "__fish_heirloom_using_subcommand ls" -l passphrase-command -d 'Read the passphrase from what a shell command prints' -r
 complete -c heirloom -n "__fish_heirloom_using_subcommand ls" -l passphrase-fd -d 'Read the passphrase from an open descriptor' -r
@@ -234,7 +259,11 @@ complete -c heirloom -n "__fish_heirloom_using_subcommand restore" -l overwrite 
 if-changed\t'Replace what differs in size or time'
 if-newer\t'Replace what is older than in the snapshot'
 never\t'Replace nothing'"
-complete -c heirloom -n "__fish_heirloom_using_subcommand restore" -s r -l repo -d 'The repository: a folder [default: heirloom/repository in $XDG_DATA_HOME or ~/.local/share]' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand restore" -s r -l repo -d 'Where the repository is, once for each mirror: a folder, s3://bucket/prefix, sftp://host/path and others [default: the mirrors of heirloom.toml, else heirloom/repository in $XDG_DATA_HOME or ~/.local/share]' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand restore" -s M -l mirror -d 'Work with this mirror of heirloom.toml alone, once for each' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand restore" -l config -d 'The configuration [default: heirloom/heirloom.toml in $XDG_CONFIG_HOME or ~/.config, if it exists]' -r -F
+complete -c heirloom -n "__fish_heirloom_using_subcommand restore" -l limit-upload -d 'Send at most so many bytes a second to mirrors far away, as in 2MiB' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand restore" -l limit-download -d 'Receive at most so many bytes a second' -r
 complete -c heirloom -n "__fish_heirloom_using_subcommand restore" -s p -l passphrase-file -d 'Read the passphrase from the first line of FILE' -r -F
 complete -c heirloom -n "__fish_heirloom_using_subcommand restore" -l passphrase-command -d 'Read the passphrase from what a shell command prints' -r
 complete -c heirloom -n "__fish_heirloom_using_subcommand restore" -l passphrase-fd -d 'Read the passphrase from an open descriptor' -r
@@ -274,7 +303,11 @@ complete -c heirloom -n "__fish_heirloom_using_subcommand extract" -l overwrite 
 if-changed\t'Replace what differs in size or time'
 if-newer\t'Replace what is older than in the snapshot'
 never\t'Replace nothing'"
-complete -c heirloom -n "__fish_heirloom_using_subcommand extract" -s r -l repo -d 'The repository: a folder [default: heirloom/repository in $XDG_DATA_HOME or ~/.local/share]' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand extract" -s r -l repo -d 'Where the repository is, once for each mirror: a folder, s3://bucket/prefix, sftp://host/path and others [default: the mirrors of heirloom.toml, else heirloom/repository in $XDG_DATA_HOME or ~/.local/share]' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand extract" -s M -l mirror -d 'Work with this mirror of heirloom.toml alone, once for each' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand extract" -l config -d 'The configuration [default: heirloom/heirloom.toml in $XDG_CONFIG_HOME or ~/.config, if it exists]' -r -F
+complete -c heirloom -n "__fish_heirloom_using_subcommand extract" -l limit-upload -d 'Send at most so many bytes a second to mirrors far away, as in 2MiB' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand extract" -l limit-download -d 'Receive at most so many bytes a second' -r
 complete -c heirloom -n "__fish_heirloom_using_subcommand extract" -s p -l passphrase-file -d 'Read the passphrase from the first line of FILE' -r -F
 complete -c heirloom -n "__fish_heirloom_using_subcommand extract" -l passphrase-command -d 'Read the passphrase from what a shell command prints' -r
 complete -c heirloom -n "__fish_heirloom_using_subcommand extract" -l passphrase-fd -d 'Read the passphrase from an open descriptor' -r
@@ -306,7 +339,11 @@ complete -c heirloom -n "__fish_heirloom_using_subcommand extract" -s h -l help 
 complete -c heirloom -n "__fish_heirloom_using_subcommand verify" -l level -d 'How deeply to look' -r -f -a "structure\t'Every needed object is there at the right size, the small ones are whole'
 stored\t'And every stored byte is read and compared with the name of its object'
 content\t'And every box is opened, every block expanded, every id recomputed'"
-complete -c heirloom -n "__fish_heirloom_using_subcommand verify" -s r -l repo -d 'The repository: a folder [default: heirloom/repository in $XDG_DATA_HOME or ~/.local/share]' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand verify" -s r -l repo -d 'Where the repository is, once for each mirror: a folder, s3://bucket/prefix, sftp://host/path and others [default: the mirrors of heirloom.toml, else heirloom/repository in $XDG_DATA_HOME or ~/.local/share]' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand verify" -s M -l mirror -d 'Work with this mirror of heirloom.toml alone, once for each' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand verify" -l config -d 'The configuration [default: heirloom/heirloom.toml in $XDG_CONFIG_HOME or ~/.config, if it exists]' -r -F
+complete -c heirloom -n "__fish_heirloom_using_subcommand verify" -l limit-upload -d 'Send at most so many bytes a second to mirrors far away, as in 2MiB' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand verify" -l limit-download -d 'Receive at most so many bytes a second' -r
 complete -c heirloom -n "__fish_heirloom_using_subcommand verify" -s p -l passphrase-file -d 'Read the passphrase from the first line of FILE' -r -F
 complete -c heirloom -n "__fish_heirloom_using_subcommand verify" -l passphrase-command -d 'Read the passphrase from what a shell command prints' -r
 complete -c heirloom -n "__fish_heirloom_using_subcommand verify" -l passphrase-fd -d 'Read the passphrase from an open descriptor' -r
@@ -332,7 +369,11 @@ complete -c heirloom -n "__fish_heirloom_using_subcommand verify" -s h -l help -
 complete -c heirloom -n "__fish_heirloom_using_subcommand check" -l level -d 'How deeply to look' -r -f -a "structure\t'Every needed object is there at the right size, the small ones are whole'
 stored\t'And every stored byte is read and compared with the name of its object'
 content\t'And every box is opened, every block expanded, every id recomputed'"
-complete -c heirloom -n "__fish_heirloom_using_subcommand check" -s r -l repo -d 'The repository: a folder [default: heirloom/repository in $XDG_DATA_HOME or ~/.local/share]' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand check" -s r -l repo -d 'Where the repository is, once for each mirror: a folder, s3://bucket/prefix, sftp://host/path and others [default: the mirrors of heirloom.toml, else heirloom/repository in $XDG_DATA_HOME or ~/.local/share]' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand check" -s M -l mirror -d 'Work with this mirror of heirloom.toml alone, once for each' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand check" -l config -d 'The configuration [default: heirloom/heirloom.toml in $XDG_CONFIG_HOME or ~/.config, if it exists]' -r -F
+complete -c heirloom -n "__fish_heirloom_using_subcommand check" -l limit-upload -d 'Send at most so many bytes a second to mirrors far away, as in 2MiB' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand check" -l limit-download -d 'Receive at most so many bytes a second' -r
 complete -c heirloom -n "__fish_heirloom_using_subcommand check" -s p -l passphrase-file -d 'Read the passphrase from the first line of FILE' -r -F
 complete -c heirloom -n "__fish_heirloom_using_subcommand check" -l passphrase-command -d 'Read the passphrase from what a shell command prints' -r
 complete -c heirloom -n "__fish_heirloom_using_subcommand check" -l passphrase-fd -d 'Read the passphrase from an open descriptor' -r
@@ -355,7 +396,183 @@ complete -c heirloom -n "__fish_heirloom_using_subcommand check" -s q -l quiet -
 complete -c heirloom -n "__fish_heirloom_using_subcommand check" -s v -l verbose -d 'Name each file'
 complete -c heirloom -n "__fish_heirloom_using_subcommand check" -l no-cache -d 'Keep no cache: slower, never different'
 complete -c heirloom -n "__fish_heirloom_using_subcommand check" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c heirloom -n "__fish_heirloom_using_subcommand key; and not __fish_seen_subcommand_from list add remove passwd help" -s r -l repo -d 'The repository: a folder [default: heirloom/repository in $XDG_DATA_HOME or ~/.local/share]' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and not __fish_seen_subcommand_from add list test sync remove help" -s r -l repo -d 'Where the repository is, once for each mirror: a folder, s3://bucket/prefix, sftp://host/path and others [default: the mirrors of heirloom.toml, else heirloom/repository in $XDG_DATA_HOME or ~/.local/share]' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and not __fish_seen_subcommand_from add list test sync remove help" -s M -l mirror -d 'Work with this mirror of heirloom.toml alone, once for each' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and not __fish_seen_subcommand_from add list test sync remove help" -l config -d 'The configuration [default: heirloom/heirloom.toml in $XDG_CONFIG_HOME or ~/.config, if it exists]' -r -F
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and not __fish_seen_subcommand_from add list test sync remove help" -l limit-upload -d 'Send at most so many bytes a second to mirrors far away, as in 2MiB' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and not __fish_seen_subcommand_from add list test sync remove help" -l limit-download -d 'Receive at most so many bytes a second' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and not __fish_seen_subcommand_from add list test sync remove help" -s p -l passphrase-file -d 'Read the passphrase from the first line of FILE' -r -F
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and not __fish_seen_subcommand_from add list test sync remove help" -l passphrase-command -d 'Read the passphrase from what a shell command prints' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and not __fish_seen_subcommand_from add list test sync remove help" -l passphrase-fd -d 'Read the passphrase from an open descriptor' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and not __fish_seen_subcommand_from add list test sync remove help" -l key-file -d 'Open with a key file [default: heirloom/key in $XDG_CONFIG_HOME or ~/.config, if it exists]' -r -F
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and not __fish_seen_subcommand_from add list test sync remove help" -l kdf-limit -d 'Passphrase slots to try at most, each about a second [default: 3]' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and not __fish_seen_subcommand_from add list test sync remove help" -l progress -d 'How progress is shown [default: auto]' -r -f -a "auto\t'A bar on a terminal, nothing elsewhere'
+bar\t'A bar on a terminal'
+lines\t'A line every ten seconds'
+none\t'Nothing'"
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and not __fish_seen_subcommand_from add list test sync remove help" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Everywhere'
+never\t'Nowhere'"
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and not __fish_seen_subcommand_from add list test sync remove help" -l cache-dir -d 'Where to keep what can be made again' -r -F
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and not __fish_seen_subcommand_from add list test sync remove help" -l memory -d 'Memory to keep within, at least 147MiB' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and not __fish_seen_subcommand_from add list test sync remove help" -l wait -d 'Wait so long for another heirloom of this device, as in 90s, 15m or 2h' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and not __fish_seen_subcommand_from add list test sync remove help" -l words -d 'Ask for the twelve recovery words'
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and not __fish_seen_subcommand_from add list test sync remove help" -l json -d 'One JSON object per line on stdout'
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and not __fish_seen_subcommand_from add list test sync remove help" -s q -l quiet -d 'Errors and the summary only'
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and not __fish_seen_subcommand_from add list test sync remove help" -s v -l verbose -d 'Name each file'
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and not __fish_seen_subcommand_from add list test sync remove help" -l no-cache -d 'Keep no cache: slower, never different'
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and not __fish_seen_subcommand_from add list test sync remove help" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and not __fish_seen_subcommand_from add list test sync remove help" -f -a "add" -d 'Add a mirror: try the place out, write it into heirloom.toml, and bring it everything'
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and not __fish_seen_subcommand_from add list test sync remove help" -f -a "list" -d 'List the mirrors, what each lacks and what they share'
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and not __fish_seen_subcommand_from add list test sync remove help" -f -a "test" -d 'Try out what a place really does; nothing stays behind'
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and not __fish_seen_subcommand_from add list test sync remove help" -f -a "sync" -d 'Bring mirrors what others have'
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and not __fish_seen_subcommand_from add list test sync remove help" -f -a "remove" -d 'Forget a mirror; nothing is deleted there'
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and not __fish_seen_subcommand_from add list test sync remove help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from add" -l site -d 'What one fire or theft would take together with other mirrors, as in home' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from add" -s r -l repo -d 'Where the repository is, once for each mirror: a folder, s3://bucket/prefix, sftp://host/path and others [default: the mirrors of heirloom.toml, else heirloom/repository in $XDG_DATA_HOME or ~/.local/share]' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from add" -s M -l mirror -d 'Work with this mirror of heirloom.toml alone, once for each' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from add" -l config -d 'The configuration [default: heirloom/heirloom.toml in $XDG_CONFIG_HOME or ~/.config, if it exists]' -r -F
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from add" -l limit-upload -d 'Send at most so many bytes a second to mirrors far away, as in 2MiB' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from add" -l limit-download -d 'Receive at most so many bytes a second' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from add" -s p -l passphrase-file -d 'Read the passphrase from the first line of FILE' -r -F
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from add" -l passphrase-command -d 'Read the passphrase from what a shell command prints' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from add" -l passphrase-fd -d 'Read the passphrase from an open descriptor' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from add" -l key-file -d 'Open with a key file [default: heirloom/key in $XDG_CONFIG_HOME or ~/.config, if it exists]' -r -F
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from add" -l kdf-limit -d 'Passphrase slots to try at most, each about a second [default: 3]' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from add" -l progress -d 'How progress is shown [default: auto]' -r -f -a "auto\t'A bar on a terminal, nothing elsewhere'
+bar\t'A bar on a terminal'
+lines\t'A line every ten seconds'
+none\t'Nothing'"
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from add" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Everywhere'
+never\t'Nowhere'"
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from add" -l cache-dir -d 'Where to keep what can be made again' -r -F
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from add" -l memory -d 'Memory to keep within, at least 147MiB' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from add" -l wait -d 'Wait so long for another heirloom of this device, as in 90s, 15m or 2h' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from add" -l no-sync -d 'Bring it nothing yet'
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from add" -l words -d 'Ask for the twelve recovery words'
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from add" -l json -d 'One JSON object per line on stdout'
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from add" -s q -l quiet -d 'Errors and the summary only'
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from add" -s v -l verbose -d 'Name each file'
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from add" -l no-cache -d 'Keep no cache: slower, never different'
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from add" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from list" -s r -l repo -d 'Where the repository is, once for each mirror: a folder, s3://bucket/prefix, sftp://host/path and others [default: the mirrors of heirloom.toml, else heirloom/repository in $XDG_DATA_HOME or ~/.local/share]' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from list" -s M -l mirror -d 'Work with this mirror of heirloom.toml alone, once for each' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from list" -l config -d 'The configuration [default: heirloom/heirloom.toml in $XDG_CONFIG_HOME or ~/.config, if it exists]' -r -F
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from list" -l limit-upload -d 'Send at most so many bytes a second to mirrors far away, as in 2MiB' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from list" -l limit-download -d 'Receive at most so many bytes a second' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from list" -s p -l passphrase-file -d 'Read the passphrase from the first line of FILE' -r -F
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from list" -l passphrase-command -d 'Read the passphrase from what a shell command prints' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from list" -l passphrase-fd -d 'Read the passphrase from an open descriptor' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from list" -l key-file -d 'Open with a key file [default: heirloom/key in $XDG_CONFIG_HOME or ~/.config, if it exists]' -r -F
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from list" -l kdf-limit -d 'Passphrase slots to try at most, each about a second [default: 3]' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from list" -l progress -d 'How progress is shown [default: auto]' -r -f -a "auto\t'A bar on a terminal, nothing elsewhere'
+bar\t'A bar on a terminal'
+lines\t'A line every ten seconds'
+none\t'Nothing'"
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from list" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Everywhere'
+never\t'Nowhere'"
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from list" -l cache-dir -d 'Where to keep what can be made again' -r -F
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from list" -l memory -d 'Memory to keep within, at least 147MiB' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from list" -l wait -d 'Wait so long for another heirloom of this device, as in 90s, 15m or 2h' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from list" -l words -d 'Ask for the twelve recovery words'
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from list" -l json -d 'One JSON object per line on stdout'
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from list" -s q -l quiet -d 'Errors and the summary only'
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from list" -s v -l verbose -d 'Name each file'
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from list" -l no-cache -d 'Keep no cache: slower, never different'
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from list" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from test" -s r -l repo -d 'Where the repository is, once for each mirror: a folder, s3://bucket/prefix, sftp://host/path and others [default: the mirrors of heirloom.toml, else heirloom/repository in $XDG_DATA_HOME or ~/.local/share]' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from test" -s M -l mirror -d 'Work with this mirror of heirloom.toml alone, once for each' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from test" -l config -d 'The configuration [default: heirloom/heirloom.toml in $XDG_CONFIG_HOME or ~/.config, if it exists]' -r -F
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from test" -l limit-upload -d 'Send at most so many bytes a second to mirrors far away, as in 2MiB' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from test" -l limit-download -d 'Receive at most so many bytes a second' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from test" -s p -l passphrase-file -d 'Read the passphrase from the first line of FILE' -r -F
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from test" -l passphrase-command -d 'Read the passphrase from what a shell command prints' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from test" -l passphrase-fd -d 'Read the passphrase from an open descriptor' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from test" -l key-file -d 'Open with a key file [default: heirloom/key in $XDG_CONFIG_HOME or ~/.config, if it exists]' -r -F
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from test" -l kdf-limit -d 'Passphrase slots to try at most, each about a second [default: 3]' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from test" -l progress -d 'How progress is shown [default: auto]' -r -f -a "auto\t'A bar on a terminal, nothing elsewhere'
+bar\t'A bar on a terminal'
+lines\t'A line every ten seconds'
+none\t'Nothing'"
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from test" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Everywhere'
+never\t'Nowhere'"
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from test" -l cache-dir -d 'Where to keep what can be made again' -r -F
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from test" -l memory -d 'Memory to keep within, at least 147MiB' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from test" -l wait -d 'Wait so long for another heirloom of this device, as in 90s, 15m or 2h' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from test" -l words -d 'Ask for the twelve recovery words'
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from test" -l json -d 'One JSON object per line on stdout'
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from test" -s q -l quiet -d 'Errors and the summary only'
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from test" -s v -l verbose -d 'Name each file'
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from test" -l no-cache -d 'Keep no cache: slower, never different'
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from test" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from sync" -s r -l repo -d 'Where the repository is, once for each mirror: a folder, s3://bucket/prefix, sftp://host/path and others [default: the mirrors of heirloom.toml, else heirloom/repository in $XDG_DATA_HOME or ~/.local/share]' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from sync" -s M -l mirror -d 'Work with this mirror of heirloom.toml alone, once for each' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from sync" -l config -d 'The configuration [default: heirloom/heirloom.toml in $XDG_CONFIG_HOME or ~/.config, if it exists]' -r -F
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from sync" -l limit-upload -d 'Send at most so many bytes a second to mirrors far away, as in 2MiB' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from sync" -l limit-download -d 'Receive at most so many bytes a second' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from sync" -s p -l passphrase-file -d 'Read the passphrase from the first line of FILE' -r -F
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from sync" -l passphrase-command -d 'Read the passphrase from what a shell command prints' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from sync" -l passphrase-fd -d 'Read the passphrase from an open descriptor' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from sync" -l key-file -d 'Open with a key file [default: heirloom/key in $XDG_CONFIG_HOME or ~/.config, if it exists]' -r -F
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from sync" -l kdf-limit -d 'Passphrase slots to try at most, each about a second [default: 3]' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from sync" -l progress -d 'How progress is shown [default: auto]' -r -f -a "auto\t'A bar on a terminal, nothing elsewhere'
+bar\t'A bar on a terminal'
+lines\t'A line every ten seconds'
+none\t'Nothing'"
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from sync" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Everywhere'
+never\t'Nowhere'"
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from sync" -l cache-dir -d 'Where to keep what can be made again' -r -F
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from sync" -l memory -d 'Memory to keep within, at least 147MiB' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from sync" -l wait -d 'Wait so long for another heirloom of this device, as in 90s, 15m or 2h' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from sync" -l accept-rollback -d 'Take what the mirror shows now for what it should show'
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from sync" -l words -d 'Ask for the twelve recovery words'
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from sync" -l json -d 'One JSON object per line on stdout'
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from sync" -s q -l quiet -d 'Errors and the summary only'
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from sync" -s v -l verbose -d 'Name each file'
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from sync" -l no-cache -d 'Keep no cache: slower, never different'
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from sync" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from remove" -s r -l repo -d 'Where the repository is, once for each mirror: a folder, s3://bucket/prefix, sftp://host/path and others [default: the mirrors of heirloom.toml, else heirloom/repository in $XDG_DATA_HOME or ~/.local/share]' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from remove" -s M -l mirror -d 'Work with this mirror of heirloom.toml alone, once for each' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from remove" -l config -d 'The configuration [default: heirloom/heirloom.toml in $XDG_CONFIG_HOME or ~/.config, if it exists]' -r -F
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from remove" -l limit-upload -d 'Send at most so many bytes a second to mirrors far away, as in 2MiB' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from remove" -l limit-download -d 'Receive at most so many bytes a second' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from remove" -s p -l passphrase-file -d 'Read the passphrase from the first line of FILE' -r -F
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from remove" -l passphrase-command -d 'Read the passphrase from what a shell command prints' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from remove" -l passphrase-fd -d 'Read the passphrase from an open descriptor' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from remove" -l key-file -d 'Open with a key file [default: heirloom/key in $XDG_CONFIG_HOME or ~/.config, if it exists]' -r -F
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from remove" -l kdf-limit -d 'Passphrase slots to try at most, each about a second [default: 3]' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from remove" -l progress -d 'How progress is shown [default: auto]' -r -f -a "auto\t'A bar on a terminal, nothing elsewhere'
+bar\t'A bar on a terminal'
+lines\t'A line every ten seconds'
+none\t'Nothing'"
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from remove" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Everywhere'
+never\t'Nowhere'"
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from remove" -l cache-dir -d 'Where to keep what can be made again' -r -F
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from remove" -l memory -d 'Memory to keep within, at least 147MiB' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from remove" -l wait -d 'Wait so long for another heirloom of this device, as in 90s, 15m or 2h' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from remove" -l abandon -d 'Also if it alone holds a snapshot, or nobody can tell'
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from remove" -l words -d 'Ask for the twelve recovery words'
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from remove" -l json -d 'One JSON object per line on stdout'
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from remove" -s q -l quiet -d 'Errors and the summary only'
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from remove" -s v -l verbose -d 'Name each file'
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from remove" -l no-cache -d 'Keep no cache: slower, never different'
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from remove" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from help" -f -a "add" -d 'Add a mirror: try the place out, write it into heirloom.toml, and bring it everything'
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from help" -f -a "list" -d 'List the mirrors, what each lacks and what they share'
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from help" -f -a "test" -d 'Try out what a place really does; nothing stays behind'
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from help" -f -a "sync" -d 'Bring mirrors what others have'
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from help" -f -a "remove" -d 'Forget a mirror; nothing is deleted there'
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c heirloom -n "__fish_heirloom_using_subcommand key; and not __fish_seen_subcommand_from list add remove passwd help" -s r -l repo -d 'Where the repository is, once for each mirror: a folder, s3://bucket/prefix, sftp://host/path and others [default: the mirrors of heirloom.toml, else heirloom/repository in $XDG_DATA_HOME or ~/.local/share]' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand key; and not __fish_seen_subcommand_from list add remove passwd help" -s M -l mirror -d 'Work with this mirror of heirloom.toml alone, once for each' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand key; and not __fish_seen_subcommand_from list add remove passwd help" -l config -d 'The configuration [default: heirloom/heirloom.toml in $XDG_CONFIG_HOME or ~/.config, if it exists]' -r -F
+complete -c heirloom -n "__fish_heirloom_using_subcommand key; and not __fish_seen_subcommand_from list add remove passwd help" -l limit-upload -d 'Send at most so many bytes a second to mirrors far away, as in 2MiB' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand key; and not __fish_seen_subcommand_from list add remove passwd help" -l limit-download -d 'Receive at most so many bytes a second' -r
 complete -c heirloom -n "__fish_heirloom_using_subcommand key; and not __fish_seen_subcommand_from list add remove passwd help" -s p -l passphrase-file -d 'Read the passphrase from the first line of FILE' -r -F
 complete -c heirloom -n "__fish_heirloom_using_subcommand key; and not __fish_seen_subcommand_from list add remove passwd help" -l passphrase-command -d 'Read the passphrase from what a shell command prints' -r
 complete -c heirloom -n "__fish_heirloom_using_subcommand key; and not __fish_seen_subcommand_from list add remove passwd help" -l passphrase-fd -d 'Read the passphrase from an open descriptor' -r
@@ -382,7 +599,11 @@ complete -c heirloom -n "__fish_heirloom_using_subcommand key; and not __fish_se
 complete -c heirloom -n "__fish_heirloom_using_subcommand key; and not __fish_seen_subcommand_from list add remove passwd help" -f -a "remove" -d 'Remove a key slot'
 complete -c heirloom -n "__fish_heirloom_using_subcommand key; and not __fish_seen_subcommand_from list add remove passwd help" -f -a "passwd" -d 'Change the passphrase'
 complete -c heirloom -n "__fish_heirloom_using_subcommand key; and not __fish_seen_subcommand_from list add remove passwd help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
-complete -c heirloom -n "__fish_heirloom_using_subcommand key; and __fish_seen_subcommand_from list" -s r -l repo -d 'The repository: a folder [default: heirloom/repository in $XDG_DATA_HOME or ~/.local/share]' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand key; and __fish_seen_subcommand_from list" -s r -l repo -d 'Where the repository is, once for each mirror: a folder, s3://bucket/prefix, sftp://host/path and others [default: the mirrors of heirloom.toml, else heirloom/repository in $XDG_DATA_HOME or ~/.local/share]' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand key; and __fish_seen_subcommand_from list" -s M -l mirror -d 'Work with this mirror of heirloom.toml alone, once for each' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand key; and __fish_seen_subcommand_from list" -l config -d 'The configuration [default: heirloom/heirloom.toml in $XDG_CONFIG_HOME or ~/.config, if it exists]' -r -F
+complete -c heirloom -n "__fish_heirloom_using_subcommand key; and __fish_seen_subcommand_from list" -l limit-upload -d 'Send at most so many bytes a second to mirrors far away, as in 2MiB' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand key; and __fish_seen_subcommand_from list" -l limit-download -d 'Receive at most so many bytes a second' -r
 complete -c heirloom -n "__fish_heirloom_using_subcommand key; and __fish_seen_subcommand_from list" -s p -l passphrase-file -d 'Read the passphrase from the first line of FILE' -r -F
 complete -c heirloom -n "__fish_heirloom_using_subcommand key; and __fish_seen_subcommand_from list" -l passphrase-command -d 'Read the passphrase from what a shell command prints' -r
 complete -c heirloom -n "__fish_heirloom_using_subcommand key; and __fish_seen_subcommand_from list" -l passphrase-fd -d 'Read the passphrase from an open descriptor' -r
@@ -407,7 +628,11 @@ complete -c heirloom -n "__fish_heirloom_using_subcommand key; and __fish_seen_s
 complete -c heirloom -n "__fish_heirloom_using_subcommand key; and __fish_seen_subcommand_from add" -l label -d 'What the slot is called in the list [default: this machine\'s name]' -r
 complete -c heirloom -n "__fish_heirloom_using_subcommand key; and __fish_seen_subcommand_from add" -l new-key-file -d 'A key file, made if it does not exist' -r -F
 complete -c heirloom -n "__fish_heirloom_using_subcommand key; and __fish_seen_subcommand_from add" -l new-passphrase-file -d 'The first line of FILE is the new passphrase' -r -F
-complete -c heirloom -n "__fish_heirloom_using_subcommand key; and __fish_seen_subcommand_from add" -s r -l repo -d 'The repository: a folder [default: heirloom/repository in $XDG_DATA_HOME or ~/.local/share]' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand key; and __fish_seen_subcommand_from add" -s r -l repo -d 'Where the repository is, once for each mirror: a folder, s3://bucket/prefix, sftp://host/path and others [default: the mirrors of heirloom.toml, else heirloom/repository in $XDG_DATA_HOME or ~/.local/share]' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand key; and __fish_seen_subcommand_from add" -s M -l mirror -d 'Work with this mirror of heirloom.toml alone, once for each' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand key; and __fish_seen_subcommand_from add" -l config -d 'The configuration [default: heirloom/heirloom.toml in $XDG_CONFIG_HOME or ~/.config, if it exists]' -r -F
+complete -c heirloom -n "__fish_heirloom_using_subcommand key; and __fish_seen_subcommand_from add" -l limit-upload -d 'Send at most so many bytes a second to mirrors far away, as in 2MiB' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand key; and __fish_seen_subcommand_from add" -l limit-download -d 'Receive at most so many bytes a second' -r
 complete -c heirloom -n "__fish_heirloom_using_subcommand key; and __fish_seen_subcommand_from add" -s p -l passphrase-file -d 'Read the passphrase from the first line of FILE' -r -F
 complete -c heirloom -n "__fish_heirloom_using_subcommand key; and __fish_seen_subcommand_from add" -l passphrase-command -d 'Read the passphrase from what a shell command prints' -r
 complete -c heirloom -n "__fish_heirloom_using_subcommand key; and __fish_seen_subcommand_from add" -l passphrase-fd -d 'Read the passphrase from an open descriptor' -r
@@ -429,7 +654,11 @@ complete -c heirloom -n "__fish_heirloom_using_subcommand key; and __fish_seen_s
 complete -c heirloom -n "__fish_heirloom_using_subcommand key; and __fish_seen_subcommand_from add" -s v -l verbose -d 'Name each file'
 complete -c heirloom -n "__fish_heirloom_using_subcommand key; and __fish_seen_subcommand_from add" -l no-cache -d 'Keep no cache: slower, never different'
 complete -c heirloom -n "__fish_heirloom_using_subcommand key; and __fish_seen_subcommand_from add" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c heirloom -n "__fish_heirloom_using_subcommand key; and __fish_seen_subcommand_from remove" -s r -l repo -d 'The repository: a folder [default: heirloom/repository in $XDG_DATA_HOME or ~/.local/share]' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand key; and __fish_seen_subcommand_from remove" -s r -l repo -d 'Where the repository is, once for each mirror: a folder, s3://bucket/prefix, sftp://host/path and others [default: the mirrors of heirloom.toml, else heirloom/repository in $XDG_DATA_HOME or ~/.local/share]' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand key; and __fish_seen_subcommand_from remove" -s M -l mirror -d 'Work with this mirror of heirloom.toml alone, once for each' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand key; and __fish_seen_subcommand_from remove" -l config -d 'The configuration [default: heirloom/heirloom.toml in $XDG_CONFIG_HOME or ~/.config, if it exists]' -r -F
+complete -c heirloom -n "__fish_heirloom_using_subcommand key; and __fish_seen_subcommand_from remove" -l limit-upload -d 'Send at most so many bytes a second to mirrors far away, as in 2MiB' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand key; and __fish_seen_subcommand_from remove" -l limit-download -d 'Receive at most so many bytes a second' -r
 complete -c heirloom -n "__fish_heirloom_using_subcommand key; and __fish_seen_subcommand_from remove" -s p -l passphrase-file -d 'Read the passphrase from the first line of FILE' -r -F
 complete -c heirloom -n "__fish_heirloom_using_subcommand key; and __fish_seen_subcommand_from remove" -l passphrase-command -d 'Read the passphrase from what a shell command prints' -r
 complete -c heirloom -n "__fish_heirloom_using_subcommand key; and __fish_seen_subcommand_from remove" -l passphrase-fd -d 'Read the passphrase from an open descriptor' -r
@@ -452,7 +681,11 @@ complete -c heirloom -n "__fish_heirloom_using_subcommand key; and __fish_seen_s
 complete -c heirloom -n "__fish_heirloom_using_subcommand key; and __fish_seen_subcommand_from remove" -l no-cache -d 'Keep no cache: slower, never different'
 complete -c heirloom -n "__fish_heirloom_using_subcommand key; and __fish_seen_subcommand_from remove" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c heirloom -n "__fish_heirloom_using_subcommand key; and __fish_seen_subcommand_from passwd" -l new-passphrase-file -d 'The first line of FILE is the new passphrase' -r -F
-complete -c heirloom -n "__fish_heirloom_using_subcommand key; and __fish_seen_subcommand_from passwd" -s r -l repo -d 'The repository: a folder [default: heirloom/repository in $XDG_DATA_HOME or ~/.local/share]' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand key; and __fish_seen_subcommand_from passwd" -s r -l repo -d 'Where the repository is, once for each mirror: a folder, s3://bucket/prefix, sftp://host/path and others [default: the mirrors of heirloom.toml, else heirloom/repository in $XDG_DATA_HOME or ~/.local/share]' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand key; and __fish_seen_subcommand_from passwd" -s M -l mirror -d 'Work with this mirror of heirloom.toml alone, once for each' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand key; and __fish_seen_subcommand_from passwd" -l config -d 'The configuration [default: heirloom/heirloom.toml in $XDG_CONFIG_HOME or ~/.config, if it exists]' -r -F
+complete -c heirloom -n "__fish_heirloom_using_subcommand key; and __fish_seen_subcommand_from passwd" -l limit-upload -d 'Send at most so many bytes a second to mirrors far away, as in 2MiB' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand key; and __fish_seen_subcommand_from passwd" -l limit-download -d 'Receive at most so many bytes a second' -r
 complete -c heirloom -n "__fish_heirloom_using_subcommand key; and __fish_seen_subcommand_from passwd" -s p -l passphrase-file -d 'Read the passphrase from the first line of FILE' -r -F
 complete -c heirloom -n "__fish_heirloom_using_subcommand key; and __fish_seen_subcommand_from passwd" -l passphrase-command -d 'Read the passphrase from what a shell command prints' -r
 complete -c heirloom -n "__fish_heirloom_using_subcommand key; and __fish_seen_subcommand_from passwd" -l passphrase-fd -d 'Read the passphrase from an open descriptor' -r
@@ -483,7 +716,11 @@ complete -c heirloom -n "__fish_heirloom_using_subcommand cat" -s s -l source -d
 complete -c heirloom -n "__fish_heirloom_using_subcommand cat" -l device -d 'Made by this machine alone' -r
 complete -c heirloom -n "__fish_heirloom_using_subcommand cat" -l tag -d 'With this tag; several must all be there' -r
 complete -c heirloom -n "__fish_heirloom_using_subcommand cat" -l path -d 'Of this path; one of several is enough' -r
-complete -c heirloom -n "__fish_heirloom_using_subcommand cat" -s r -l repo -d 'The repository: a folder [default: heirloom/repository in $XDG_DATA_HOME or ~/.local/share]' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand cat" -s r -l repo -d 'Where the repository is, once for each mirror: a folder, s3://bucket/prefix, sftp://host/path and others [default: the mirrors of heirloom.toml, else heirloom/repository in $XDG_DATA_HOME or ~/.local/share]' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand cat" -s M -l mirror -d 'Work with this mirror of heirloom.toml alone, once for each' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand cat" -l config -d 'The configuration [default: heirloom/heirloom.toml in $XDG_CONFIG_HOME or ~/.config, if it exists]' -r -F
+complete -c heirloom -n "__fish_heirloom_using_subcommand cat" -l limit-upload -d 'Send at most so many bytes a second to mirrors far away, as in 2MiB' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand cat" -l limit-download -d 'Receive at most so many bytes a second' -r
 complete -c heirloom -n "__fish_heirloom_using_subcommand cat" -s p -l passphrase-file -d 'Read the passphrase from the first line of FILE' -r -F
 complete -c heirloom -n "__fish_heirloom_using_subcommand cat" -l passphrase-command -d 'Read the passphrase from what a shell command prints' -r
 complete -c heirloom -n "__fish_heirloom_using_subcommand cat" -l passphrase-fd -d 'Read the passphrase from an open descriptor' -r
@@ -505,15 +742,21 @@ complete -c heirloom -n "__fish_heirloom_using_subcommand cat" -s q -l quiet -d 
 complete -c heirloom -n "__fish_heirloom_using_subcommand cat" -s v -l verbose -d 'Name each file'
 complete -c heirloom -n "__fish_heirloom_using_subcommand cat" -l no-cache -d 'Keep no cache: slower, never different'
 complete -c heirloom -n "__fish_heirloom_using_subcommand cat" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c heirloom -n "__fish_heirloom_using_subcommand help; and not __fish_seen_subcommand_from init backup snapshots ls restore verify key cat help" -f -a "init" -d 'Make a repository in an empty folder'
-complete -c heirloom -n "__fish_heirloom_using_subcommand help; and not __fish_seen_subcommand_from init backup snapshots ls restore verify key cat help" -f -a "backup" -d 'Save files and folders as one more snapshot'
-complete -c heirloom -n "__fish_heirloom_using_subcommand help; and not __fish_seen_subcommand_from init backup snapshots ls restore verify key cat help" -f -a "snapshots" -d 'List the snapshots, oldest first'
-complete -c heirloom -n "__fish_heirloom_using_subcommand help; and not __fish_seen_subcommand_from init backup snapshots ls restore verify key cat help" -f -a "ls" -d 'List a folder of a snapshot'
-complete -c heirloom -n "__fish_heirloom_using_subcommand help; and not __fish_seen_subcommand_from init backup snapshots ls restore verify key cat help" -f -a "restore" -d 'Bring files back from a snapshot'
-complete -c heirloom -n "__fish_heirloom_using_subcommand help; and not __fish_seen_subcommand_from init backup snapshots ls restore verify key cat help" -f -a "verify" -d 'Read everything back and prove that it is whole'
-complete -c heirloom -n "__fish_heirloom_using_subcommand help; and not __fish_seen_subcommand_from init backup snapshots ls restore verify key cat help" -f -a "key" -d 'List, add, remove and change what opens the repository'
-complete -c heirloom -n "__fish_heirloom_using_subcommand help; and not __fish_seen_subcommand_from init backup snapshots ls restore verify key cat help" -f -a "cat" -d 'Spell out one object of the repository'
-complete -c heirloom -n "__fish_heirloom_using_subcommand help; and not __fish_seen_subcommand_from init backup snapshots ls restore verify key cat help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c heirloom -n "__fish_heirloom_using_subcommand help; and not __fish_seen_subcommand_from init backup snapshots ls restore verify mirror key cat help" -f -a "init" -d 'Make a repository in an empty folder'
+complete -c heirloom -n "__fish_heirloom_using_subcommand help; and not __fish_seen_subcommand_from init backup snapshots ls restore verify mirror key cat help" -f -a "backup" -d 'Save files and folders as one more snapshot'
+complete -c heirloom -n "__fish_heirloom_using_subcommand help; and not __fish_seen_subcommand_from init backup snapshots ls restore verify mirror key cat help" -f -a "snapshots" -d 'List the snapshots, oldest first'
+complete -c heirloom -n "__fish_heirloom_using_subcommand help; and not __fish_seen_subcommand_from init backup snapshots ls restore verify mirror key cat help" -f -a "ls" -d 'List a folder of a snapshot'
+complete -c heirloom -n "__fish_heirloom_using_subcommand help; and not __fish_seen_subcommand_from init backup snapshots ls restore verify mirror key cat help" -f -a "restore" -d 'Bring files back from a snapshot'
+complete -c heirloom -n "__fish_heirloom_using_subcommand help; and not __fish_seen_subcommand_from init backup snapshots ls restore verify mirror key cat help" -f -a "verify" -d 'Read everything back and prove that it is whole'
+complete -c heirloom -n "__fish_heirloom_using_subcommand help; and not __fish_seen_subcommand_from init backup snapshots ls restore verify mirror key cat help" -f -a "mirror" -d 'Add, list, try out, sync and remove the places that hold the repository'
+complete -c heirloom -n "__fish_heirloom_using_subcommand help; and not __fish_seen_subcommand_from init backup snapshots ls restore verify mirror key cat help" -f -a "key" -d 'List, add, remove and change what opens the repository'
+complete -c heirloom -n "__fish_heirloom_using_subcommand help; and not __fish_seen_subcommand_from init backup snapshots ls restore verify mirror key cat help" -f -a "cat" -d 'Spell out one object of the repository'
+complete -c heirloom -n "__fish_heirloom_using_subcommand help; and not __fish_seen_subcommand_from init backup snapshots ls restore verify mirror key cat help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c heirloom -n "__fish_heirloom_using_subcommand help; and __fish_seen_subcommand_from mirror" -f -a "add" -d 'Add a mirror: try the place out, write it into heirloom.toml, and bring it everything'
+complete -c heirloom -n "__fish_heirloom_using_subcommand help; and __fish_seen_subcommand_from mirror" -f -a "list" -d 'List the mirrors, what each lacks and what they share'
+complete -c heirloom -n "__fish_heirloom_using_subcommand help; and __fish_seen_subcommand_from mirror" -f -a "test" -d 'Try out what a place really does; nothing stays behind'
+complete -c heirloom -n "__fish_heirloom_using_subcommand help; and __fish_seen_subcommand_from mirror" -f -a "sync" -d 'Bring mirrors what others have'
+complete -c heirloom -n "__fish_heirloom_using_subcommand help; and __fish_seen_subcommand_from mirror" -f -a "remove" -d 'Forget a mirror; nothing is deleted there'
 complete -c heirloom -n "__fish_heirloom_using_subcommand help; and __fish_seen_subcommand_from key" -f -a "list" -d 'List the key slots'
 complete -c heirloom -n "__fish_heirloom_using_subcommand help; and __fish_seen_subcommand_from key" -f -a "add" -d 'Add a passphrase or a key file'
 complete -c heirloom -n "__fish_heirloom_using_subcommand help; and __fish_seen_subcommand_from key" -f -a "remove" -d 'Remove a key slot'
