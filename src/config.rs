@@ -55,6 +55,10 @@ pub struct Mirror {
     pub credentials_command: Option<Vec<String>>,
     /// The rclone program and its first arguments.
     pub rclone_command: Option<Vec<String>>,
+    /// The ssh program and its first arguments.
+    pub ssh_command: Option<Vec<String>>,
+    /// How long a call is tried again before the mirror counts as away, as in `15m`.
+    pub patience: Option<String>,
 }
 
 /// Reads the file's text; `file` is what errors call it.

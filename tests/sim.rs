@@ -12,7 +12,6 @@ use heirloom::error::{Error, Result};
 use heirloom::id::Id;
 use heirloom::monitor::Collected;
 use heirloom::ops::verify::{self, Level};
-use heirloom::repo::chain::Chains;
 use heirloom::repo::look::Look;
 use heirloom::store::Store;
 use heirloom::store::memory::MemoryStore;

@@ -41,7 +41,11 @@ pub fn stores(context: &Context) -> Result<Vec<opening::Place>> {
             Err(error) if error.kind() == Kind::NoRepository => return Err(absent(error, chosen)),
             other => other?,
         };
-        if !holds_repository(&*store)? {
+        let holds = holds_repository(&*store).map_err(|error| match error.kind() {
+            Kind::NoRepository => absent(error, chosen),
+            _ => error,
+        });
+        if !holds? {
             let found = match one.folder() {
                 Some(folder) => found_at(folder),
                 None => "holds no repository".to_owned(),

@@ -101,12 +101,16 @@ impl Place {
     pub fn may_be_away(&self) -> Result<Option<Duration>> {
         let age = match &self.table.max_age {
             None => MAX_AGE,
-            Some(text) => duration(text).ok_or_else(|| {
-                let what = format!("[mirror.{}] max_age: {text:?} is not like 14d", self.name);
-                Error::new(Kind::Usage, what)
-            })?,
+            Some(text) => self.duration("max_age", text, "14d")?,
         };
         Ok(self.table.removable.then_some(age))
+    }
+
+    fn duration(&self, key: &str, text: &str, like: &str) -> Result<Duration> {
+        duration(text).ok_or_else(|| {
+            let what = format!("[mirror.{}] {key}: {text:?} is not like {like}", self.name);
+            Error::new(Kind::Usage, what)
+        })
     }
 
     /// The store there.
@@ -134,6 +138,12 @@ impl Place {
         }
         if let Some(command) = &self.table.rclone_command {
             access.rclone = command.iter().map(OsString::from).collect();
+        }
+        if let Some(command) = &self.table.ssh_command {
+            access.ssh = command.iter().map(OsString::from).collect();
+        }
+        if let Some(text) = &self.table.patience {
+            access.patience = self.duration("patience", text, "15m")?;
         }
         if let Some(path) = &self.settings.ca_file {
             let what = format!("read {}", path.display());

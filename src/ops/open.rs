@@ -42,7 +42,7 @@ pub fn run(
     let mut stores = Vec::new();
     for (name, (store, repo)) in found {
         match (repo, wanted) {
-            (Some(repo), Some(wanted)) if repo != wanted && several => {
+            (Some(repo), Some(wanted)) if repo != wanted => {
                 let error = another(&*store, repo, wanted);
                 away.push(Away { name, error });
             }

@@ -1,7 +1,8 @@
 //! A decorator that tries again: the only place that does.
 //!
 //! Stores say by a mark in their errors, [`Trouble`], whether a call may be repeated. Waits double from half a second
-//! to 30 seconds, each of random length below that, so that the devices of a family do not come back all at once.
+//! to 30 seconds, each of random length below that, so that the devices of a family do not come back all at once. A
+//! store that was given up is asked once a call until it answers: what remains to be done there is soon over.
 //!
 //! What must hold:
 //! - Every call of [`Store`] may be repeated: a `put` replaces by the same bytes, and a `put_if_absent` whose answer
@@ -15,6 +16,7 @@ use crate::store::{Listed, Location, Payload, Placed, Store};
 use std::fmt;
 use std::ops::Range;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 const WAIT_MIN: Duration = Duration::from_millis(500);
@@ -96,6 +98,7 @@ pub struct Retry<S> {
     inner: S,
     host: Arc<dyn Host>,
     patience: Duration,
+    given_up: AtomicBool,
 }
 
 impl<S: Store> Retry<S> {
@@ -105,6 +108,7 @@ impl<S: Store> Retry<S> {
             inner,
             host,
             patience,
+            given_up: AtomicBool::new(false),
         }
     }
 
@@ -118,7 +122,10 @@ impl<S: Store> Retry<S> {
         let mut wait_max = WAIT_MIN;
         loop {
             let error = match act() {
-                Ok(answer) => return Ok(answer),
+                Ok(answer) => {
+                    self.given_up.store(false, Ordering::Relaxed);
+                    return Ok(answer);
+                }
                 Err(error) => error,
             };
             let Some(trouble) = Trouble::of(&error).filter(|trouble| trouble.again) else {
@@ -127,7 +134,9 @@ impl<S: Store> Retry<S> {
             let asked = trouble.after.unwrap_or_default().min(AFTER_MAX);
             let wait = asked + self.below(wait_max);
             let spent = self.host.elapsed().saturating_sub(begun);
-            if spent + wait > self.patience {
+            let given_up = self.given_up.load(Ordering::Relaxed);
+            if given_up || spent + wait > self.patience {
+                self.given_up.store(true, Ordering::Relaxed);
                 return Err(error);
             }
             self.host.sleep(wait);
@@ -307,6 +316,20 @@ mod tests {
         assert_eq!(error.chain(), "wrapped: do it: the server answered 503");
         let waited = host.elapsed();
         assert!(waited > Duration::from_secs(14 * 60) && waited <= Duration::from_secs(15 * 60));
+    }
+
+    #[test]
+    fn a_store_that_was_given_up_is_asked_once_until_it_answers() {
+        let (store, host) = failing(1000, Some(Trouble::AGAIN), false);
+        store.get(&Name::marker(), 1).unwrap_err();
+        let waited = waits(&host).len();
+        store.delete(&Name::marker()).unwrap_err();
+        assert_eq!(waits(&host).len(), waited);
+        *store.inner().failures.lock().unwrap() = 0;
+        store.delete(&Name::marker()).unwrap();
+        *store.inner().failures.lock().unwrap() = 2;
+        store.delete(&Name::marker()).unwrap();
+        assert_eq!(waits(&host).len(), waited + 2);
     }
 
     #[test]

@@ -18,7 +18,7 @@ use heirloom::limits::PAGE;
 use heirloom::monitor::Collected;
 use heirloom::name::Folder;
 use heirloom::ops::sync::{self, By};
-use heirloom::ops::{backup, record, restore, verify};
+use heirloom::ops::{backup, open, record, restore, verify};
 use heirloom::repo::Repo;
 use heirloom::repo::author::{Author, Stamp};
 use heirloom::repo::chain::Chains;

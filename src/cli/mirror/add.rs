@@ -25,9 +25,10 @@ pub struct AddArgs {
     /// What to call it
     #[arg(value_name = "NAME")]
     name: String,
-    /// Where it is: a folder, s3://bucket/prefix, sftp://host/path, webdavs://host/path, rclone:remote:path
+    /// Where it is: a folder, s3://bucket/prefix, sftp://host/path, webdavs://host/path, rclone:remote:path [default: what
+    /// heirloom.toml says of NAME]
     #[arg(value_name = "LOCATION")]
-    location: OsString,
+    location: Option<OsString>,
     /// What one fire or theft would take together with other mirrors, as in home
     #[arg(long, value_name = "TEXT")]
     site: Option<String>,
@@ -42,13 +43,9 @@ pub struct AddArgs {
 /// `Usage`, `Refused`, `Full`, `Unreachable`.
 pub fn run(args: &AddArgs, context: &Context, done: &mut Done) -> Result<()> {
     config::check_name(&args.name)?;
-    if context.config().mirror.contains_key(&args.name) {
-        let what = format!("there is a mirror {} already", args.name);
-        return Err(Error::new(Kind::Usage, what).hint("another name, or: heirloom mirror remove"));
-    }
+    let place = meant(args, context)?;
     let mut opened = open::repository(context)?;
     let held = open::hold(context, &mut opened.mirrors)?;
-    let place = Place::of(context, &args.location)?;
     if let Some(folder) = place.folder()
         && !folder.join("mirror").exists()
     {
@@ -60,6 +57,7 @@ pub fn run(args: &AddArgs, context: &Context, done: &mut Done) -> Result<()> {
     independence(context, &args.name, &place, args.site.as_deref())?;
     let taken = opened.mirrors.here.iter();
     let taken: Vec<_> = taken
+        .filter(|mirror| mirror.name != args.name)
         .filter_map(|mirror| Some(mirror.repo.mirror()?.id))
         .collect();
     let repo = opened
@@ -70,7 +68,9 @@ pub fn run(args: &AddArgs, context: &Context, done: &mut Done) -> Result<()> {
         name,
         repo: Arc::new(repo),
     };
-    enter(context, &args.name, &place, args.site.as_deref())?;
+    if !place.configured {
+        enter(context, &args.name, &place, args.site.as_deref())?;
+    }
     held.author
         .pin(&args.name, mirror.repo.mirror().map(|record| record.id))?;
     if args.no_sync {
@@ -82,6 +82,23 @@ pub fn run(args: &AddArgs, context: &Context, done: &mut Done) -> Result<()> {
     }
     let look = Look::at(opened.whole(), &**context.ui())?;
     sync::one(context, &held, &look, &mirror, false, done)
+}
+
+/// The place that is named here or, with what only heirloom.toml can say of it, there.
+fn meant(args: &AddArgs, context: &Context) -> Result<Place> {
+    match (context.config().mirror.get(&args.name), &args.location) {
+        (None, Some(location)) => Place::of(context, location),
+        (Some(table), None) => Place::configured(context, &args.name, table.clone()),
+        (Some(_), Some(_)) => {
+            let what = format!("there is a mirror {} already", args.name);
+            let hint = "another name, or: heirloom mirror remove; without LOCATION it is added as it stands in heirloom.toml";
+            Err(Error::new(Kind::Usage, what).hint(hint))
+        }
+        (None, None) => {
+            let what = format!("heirloom.toml says nothing of a mirror {}", args.name);
+            Err(Error::new(Kind::Usage, what).hint("say where it is behind its name"))
+        }
+    }
 }
 
 /// Writes the mirror into heirloom.toml; where that names none yet, the repository's own place too, lest it be left out
@@ -150,7 +167,8 @@ fn words(found: &Probe) -> String {
 fn independence(context: &Context, name: &str, new: &Place, site: Option<&str>) -> Result<()> {
     let of = |place: &Place| place::place_at(&place.address, place.settings.endpoint.as_deref());
     let mine = of(new);
-    for other in places::all(context)?.0 {
+    let others = places::all(context)?.0.into_iter();
+    for other in others.filter(|other| other.name != name) {
         let mut shared: Vec<String> = mine.shared(&of(&other)).into_iter().collect();
         if let Some(site) = site.filter(|site| other.table.site.as_deref() == Some(*site)) {
             shared.push(format!("both are at {site:?}: fire or theft can take both"));
