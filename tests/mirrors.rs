@@ -9,9 +9,9 @@ use heirloom::error::Kind;
 use heirloom::monitor::Collected;
 use heirloom::name::{Folder, Name};
 use heirloom::repo::heads::Finding;
-use heirloom::store::Store;
 use heirloom::store::faulty::{Counting, Fault, Moment};
 use heirloom::store::memory::MemoryStore;
+use heirloom::store::{Payload, Store};
 use std::collections::BTreeSet;
 use std::fs;
 use std::sync::Arc;
@@ -416,4 +416,26 @@ fn a_damaged_entry_or_index_run_of_the_leader_is_not_passed_on() {
     let (report, problems) = world.try_backup(&world.client, &[0, 1]);
     assert_eq!(failed(&report), [], "{problems:?}");
     assert_eq!(world.assert_whole(1, "from what this device kept").len(), 3);
+}
+
+#[test]
+fn two_index_runs_that_know_one_pack_are_no_damage() {
+    let mut world = World::with_snapshot();
+    let late = of(&world.stores[0], Folder::Index);
+    let before = world.stores[0].contents();
+    late.iter()
+        .for_each(|run| world.stores[0].delete(run).unwrap());
+    let other = world.device();
+    world.backup_by(&other, &[0]);
+    // The run of the first backup lands only now, when another one has been made in its place.
+    for run in &late {
+        let payload = Payload::new(before[run].clone());
+        world.stores[0].put(run, &payload).unwrap();
+    }
+    // So many that the tables of whoever reads them are merged.
+    for number in 3..12 {
+        world.change(number);
+        world.backup(&[0]);
+    }
+    world.assert_whole(0, "two runs of one pack");
 }

@@ -3,13 +3,13 @@
 use crate::crypto::hash;
 use crate::crypto::secret::Secret;
 use crate::device::table::writer::TableWriter;
-use crate::device::table::{self, Table};
+use crate::device::table::{self, Row, Table};
 use crate::error::{Error, Kind, Result};
 use crate::format::index::Run;
 use crate::id::Id;
 use crate::repo::index::row::{Behind, PackInfo, encode_row, pack_number, place, table_name};
 use crate::repo::publish::Presence;
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 
@@ -142,6 +142,8 @@ impl Tables {
         let path = self.folder.join(table_name(&aux));
         let mut writer = TableWriter::create(&path)?;
         let tables: Vec<&Table> = old.iter().map(|loaded| &loaded.table).collect();
+        // Two runs may know one pack, and what they say of it counts once; rows of one key come together.
+        let mut said = BTreeSet::<Row>::new();
         table::merge(
             &tables,
             &mut |table, row| {
@@ -150,7 +152,10 @@ impl Tables {
                     return false;
                 };
                 row[16..20].copy_from_slice(&new.to_le_bytes());
-                true
+                if said.first().is_some_and(|one| one[..16] != row[..16]) {
+                    said.clear();
+                }
+                said.insert(*row)
             },
             &mut writer,
         )?;
