@@ -83,16 +83,9 @@ fn one_folder_is_the_location() {
     let env = TestEnv::new();
     for location in ["s3://bucket/x", "sftp://host/x", "rclone:remote:x"] {
         let ran = env.run(["init", location]).expect(2);
-        assert!(
-            ran.stderr
-                .contains("this version keeps repositories in local folders"),
-            "{ran}"
-        );
+        assert!(ran.stderr.contains("is no folder"), "{ran}");
     }
-    let ran = env.run(["snapshots", "-r", "a", "-r", "b"]).expect(2);
-    assert!(
-        ran.stderr
-            .contains("several mirrors come with a later version"),
-        "{ran}"
-    );
+    let env = TestEnv::with_repository();
+    let ran = env.run(["snapshots", "-r", "a", "-r", "b"]).expect(13);
+    assert!(ran.stderr.contains("no repository at"), "{ran}");
 }

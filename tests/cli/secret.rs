@@ -106,7 +106,6 @@ fn variables_are_known_or_an_error() {
     for (name, value) in [
         ("HEIRLOOM_REPOS", "/x"),
         ("HEIRLOOM_PROGRESS", "sometimes"),
-        ("HEIRLOOM_REPO", "/a,/b"),
         ("HEIRLOOM_PASSPHRASE_FD", "first"),
         ("HEIRLOOM_PASSPHRASE", ""),
     ] {
