@@ -38,17 +38,24 @@ fn text(context: &Context) -> Result<(PathBuf, String)> {
     Ok((path, text))
 }
 
-/// Puts a mirror into heirloom.toml, which is made if it is not there.
+/// Puts a mirror of this repository into heirloom.toml, which is made if it is not there.
 ///
 /// # Errors
 /// Those of the file.
 pub fn write_mirror(
     context: &Context,
-    name: &str,
-    location: &str,
+    repository: &str,
+    (name, location): (&str, &str),
     site: Option<&str>,
 ) -> Result<()> {
     let (path, mut text) = text(context)?;
+    // Another repository under one of these places is refused from then on.
+    if config::parse(&text, &path.to_string_lossy())?
+        .repository
+        .is_none()
+    {
+        text.insert_str(0, &format!("repository = \"{repository}\"\n"));
+    }
     text.push_str(&config::mirror_text(name, location, site));
     config::parse(&text, &path.to_string_lossy())?;
     replace_file(&path, &text)

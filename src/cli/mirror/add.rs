@@ -8,6 +8,7 @@ use crate::cli::open;
 use crate::cli::places::{self, Place};
 use crate::config;
 use crate::error::{Error, Kind, Result};
+use crate::id::to_hex;
 use crate::mirror::probe::{self, Probe};
 use crate::repo::look::Look;
 use crate::repo::mirrors::Mirror;
@@ -69,7 +70,9 @@ pub fn run(args: &AddArgs, context: &Context, done: &mut Done) -> Result<()> {
         repo: Arc::new(repo),
     };
     if !place.configured {
-        enter(context, &args.name, &place, args.site.as_deref())?;
+        let repository = to_hex(opened.whole().id().as_bytes());
+        let site = args.site.as_deref();
+        enter(context, &repository, &args.name, &place, site)?;
     }
     held.author
         .pin(&args.name, mirror.repo.mirror().map(|record| record.id))?;
@@ -103,7 +106,13 @@ fn meant(args: &AddArgs, context: &Context) -> Result<Place> {
 
 /// Writes the mirror into heirloom.toml; where that names none yet, the repository's own place too, lest it be left out
 /// from then on.
-fn enter(context: &Context, name: &str, place: &Place, site: Option<&str>) -> Result<()> {
+fn enter(
+    context: &Context,
+    repository: &str,
+    name: &str,
+    place: &Place,
+    site: Option<&str>,
+) -> Result<()> {
     if context.config().mirror.is_empty() {
         for (number, old) in places::all(context)?.0.iter().enumerate() {
             let old_name = match number {
@@ -114,7 +123,7 @@ fn enter(context: &Context, name: &str, place: &Place, site: Option<&str>) -> Re
             let location = old
                 .folder()
                 .map_or(location, |folder| folder.display().to_string());
-            configuration::write_mirror(context, &old_name, &location, None)?;
+            configuration::write_mirror(context, repository, (&old_name, &location), None)?;
             context.ui().note(&format!(
                 "heirloom.toml calls {location} {old_name} from now on"
             ));
@@ -124,7 +133,7 @@ fn enter(context: &Context, name: &str, place: &Place, site: Option<&str>) -> Re
         || place.table.location.clone(),
         |folder| folder.display().to_string(),
     );
-    configuration::write_mirror(context, name, &location, site)
+    configuration::write_mirror(context, repository, (name, &location), site)
 }
 
 /// Tells what was found out about a place.
