@@ -6,6 +6,7 @@
 
 use crate::error::{Error, Kind, Result};
 use crate::format::ObjectKind;
+use crate::format::chain::{Entry, What};
 use crate::format::commit::CommitSlot;
 use crate::format::mark::Mark;
 use crate::id::Id;
@@ -13,12 +14,14 @@ use crate::mirror::heal::{Heal, Healed};
 use crate::mirror::scrub;
 use crate::monitor::Monitor;
 use crate::name::{Folder, Name};
+use crate::ops::reach::Reach;
 use crate::ops::sync::{self, By};
 use crate::repo::chain::Chains;
 use crate::repo::index::Index;
+use crate::repo::loader::Loader;
 use crate::repo::look::Look;
 use crate::repo::mirrors::{Mirror, Mirrors};
-use crate::repo::publish::Session;
+use crate::repo::publish::{Outcome, SealedEntry, Session};
 use crate::repo::{Repo, seal};
 use crate::store::{Payload, Store};
 use std::collections::{BTreeMap, BTreeSet};
@@ -82,7 +85,7 @@ pub fn run(mirrors: &Mirrors, mirror: &Mirror, options: Options<'_>, by: By<'_>)
     if !options.dry_run {
         let look = Look::at(&mirrors.whole, by.monitor)?;
         report.synced = sync::run(&look, repo, by)?;
-        abort_unreadable(repo, &look, by)?;
+        replace_unreadable(repo, by)?;
     }
     Ok(report)
 }
@@ -139,14 +142,18 @@ fn objects(
     Ok(())
 }
 
-/// Commit slots that cannot be read decide nothing any more, once every entry that lies there is visible again.
-fn abort_unreadable(repo: &Arc<Repo>, all: &Look, by: By<'_>) -> Result<()> {
-    let chains = Chains::read(repo, by.monitor)?;
-    let hidden = all
-        .chains
-        .visible()
-        .any(|(id, _)| chains.lies_there(id) && !chains.visible().any(|(shown, _)| shown == id));
-    if hidden || chains.unreadable_slots().is_empty() {
+/// Commit slots that cannot be read decide nothing any more: what they may have listed is published anew first, as far as
+/// all it needs is there, and a slot is given up only when nothing that lies there is hidden.
+fn replace_unreadable(repo: &Arc<Repo>, by: By<'_>) -> Result<()> {
+    let mut chains = Chains::read(repo, by.monitor)?;
+    if chains.unreadable_slots().is_empty() {
+        return Ok(());
+    }
+    let mut session = Session::begin(repo, by.host, by.writer, "heal")?;
+    let done = publish_hidden(repo, &mut session, &mut chains, by);
+    session.end(by.monitor);
+    done?;
+    if chains.hidden().next().is_some() {
         return Ok(());
     }
     let sealer = repo.sealer(by.writer);
@@ -162,6 +169,61 @@ fn abort_unreadable(repo: &Arc<Repo>, all: &Look, by: By<'_>) -> Result<()> {
         repo.store().put(&name, &Payload::new(bytes))?;
     }
     Ok(())
+}
+
+fn publish_hidden(
+    repo: &Arc<Repo>,
+    session: &mut Session,
+    chains: &mut Chains,
+    by: By<'_>,
+) -> Result<()> {
+    let index = Index::open(
+        repo,
+        session.presence(),
+        by.monitor,
+        &mut |_| Ok(Vec::new()),
+    )?;
+    chains.look_again(repo, by.monitor)?;
+    let loader = Loader::new(repo, &Arc::new(index));
+    let mut hidden: Vec<_> = chains
+        .hidden()
+        .map(|(id, entry)| (*id, entry.clone()))
+        .collect();
+    hidden.sort_by_key(|(_, entry)| (entry.device, entry.seq));
+    let (mut sealed, mut shown) = (Vec::new(), Vec::new());
+    for (id, entry) in hidden {
+        if !is_complete(&loader, &entry)? {
+            continue;
+        }
+        let name = Name::hashed(Folder::Entries, &id.to_hex());
+        let bytes = repo.store().get(&name, ObjectKind::Entry.bytes_max())?;
+        sealed.push(SealedEntry::of(bytes));
+        shown.push((id, entry));
+    }
+    if sealed.is_empty() || session.commit(&sealed)? == Outcome::Aborted {
+        return Ok(());
+    }
+    for (id, entry) in shown {
+        chains.committed(id, entry);
+    }
+    Ok(())
+}
+
+/// Whether every blob that a snapshot reaches lies in a pack that may be leant on; any other entry needs nothing.
+fn is_complete(loader: &Loader, entry: &Entry) -> Result<bool> {
+    let What::Snapshot(snapshot) = &entry.what else {
+        return Ok(true);
+    };
+    let mut complete = true;
+    let walked = Reach::new(loader).snapshot(snapshot.tree, None, &mut |kind, id| {
+        complete &= loader.index().holds(&id.prefix(), kind)?;
+        Ok(())
+    });
+    match walked {
+        Ok(()) => Ok(complete),
+        Err(error) if error.is_about_the_object() => Ok(false),
+        Err(error) => Err(error),
+    }
 }
 
 /// Packs that one mirror should have and none has whole, from the reports of all.

@@ -27,13 +27,18 @@ pub fn bring_keys(from: &Look, to: &Arc<Repo>, here: &Chains) -> Result<()> {
         })
         .collect();
     let here: BTreeSet<Id> = to.ring().named().map(|(id, _)| *id).collect();
+    let mut stay = here.difference(&removed).count();
     for (id, slot) in from.repo.ring().named() {
         if !here.contains(id) && !removed.contains(id) {
             keyring::put_slot(&**to.store(), slot)?;
+            stay += 1;
         }
     }
-    for id in here.intersection(&removed) {
-        keyring::delete_slot(&**to.store(), id)?;
+    // Whatever the chains say, a mirror that nothing opens is none.
+    if stay > 0 {
+        for id in here.intersection(&removed) {
+            keyring::delete_slot(&**to.store(), id)?;
+        }
     }
     create::put_missing_rescue_files(&**to.store())
 }

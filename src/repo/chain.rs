@@ -195,6 +195,12 @@ impl Chains {
         self.removed = self.find_removed();
     }
 
+    /// Entries that lie there and that no readable commit slot lists.
+    pub fn hidden(&self) -> impl Iterator<Item = (&Id, &Entry)> {
+        let entries = self.entries.iter();
+        entries.filter(|(id, _)| !self.committed.contains(id))
+    }
+
     /// Every visible entry.
     pub fn visible(&self) -> impl Iterator<Item = (&Id, &Entry)> {
         self.entries

@@ -155,3 +155,39 @@ fn a_damaged_commit_slot_is_replaced_by_a_session_of_its_own() {
         2
     );
 }
+
+#[test]
+fn one_mirror_alone_keeps_what_a_damaged_slot_listed() {
+    let env = env();
+    env.run(["mirror", "remove", "two"]).expect(0);
+    for slot in fs::read_dir(env.path("one/commits")).unwrap() {
+        flip(&slot.unwrap().path());
+    }
+    fs::remove_dir_all(env.path(".cache")).unwrap();
+    let listed = env.run(["snapshots", "--json"]);
+    assert!(!listed.stdout.contains("\"snapshot\""), "{listed}");
+    env.run(["heal"]).expect(0);
+    let listed = env.run(["snapshots", "--json"]).expect(0);
+    let snapshots = listed.events();
+    let snapshots = snapshots
+        .iter()
+        .filter(|event| event["event"] == "snapshot");
+    assert_eq!(snapshots.count(), 2, "{listed}");
+    env.run(["verify"]).expect(0);
+}
+
+#[test]
+fn what_a_loss_mark_names_is_not_taken_for_whole() {
+    let env = env();
+    env.run(["mirror", "remove", "two"]).expect(0);
+    flip(&packs(&env.path("one"))[0]);
+    env.run(["verify"]).expect(5);
+    env.run(["heal"]).expect(5);
+    let ran = env.run(["verify"]).expect(5);
+    assert!(ran.out().contains("lost: ~/photos  ~/photos/"), "{ran}");
+    // What is still there comes back, and what the device still has is sent again.
+    env.run(["restore", "latest", "-t", "back"]).expect(5);
+    env.run(["backup", "photos"]).expect(0);
+    fs::remove_dir_all(env.path("back")).unwrap();
+    env.run(["restore", "latest", "-t", "back"]).expect(0);
+}

@@ -150,6 +150,10 @@ pub fn objects(look: &Look, options: &Options, monitor: &dyn Monitor) -> Result<
         monitor,
     }
     .run(&mut report, &mut bad)?;
+    // What a mark names is not read here and nothing leans on it: each blob that only such a pack has is tried.
+    let packs = presence.packs().keys();
+    bad.packs
+        .extend(packs.filter(|pack| presence.is_tombed(pack)));
     report.newer += chains.unknown() as u64;
     Ok((report, bad))
 }

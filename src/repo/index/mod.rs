@@ -251,18 +251,21 @@ impl Index {
         Ok(false)
     }
 
-    /// Every listed copy of a blob; one may be damaged.
+    /// Every listed copy of a blob, those in packs that no mark names first; one may be damaged.
     ///
     /// # Errors
     /// Those of the cache folder.
     pub fn places(&self, id: &Id, kind: BlobKind) -> Result<Vec<Place>> {
-        let mut places = Vec::new();
+        let (mut places, mut doubtful) = (Vec::new(), Vec::new());
         for loaded in self.tables.list().iter() {
+            let packs = &loaded.behind.packs;
             loaded.table.find(&id.prefix(), &mut |row| {
-                places
-                    .extend(place_of(&loaded.behind.packs, row).filter(|place| place.kind == kind));
+                let sound = packs.get(pack_number(row)).is_some_and(|pack| pack.sound);
+                let found = if sound { &mut places } else { &mut doubtful };
+                found.extend(place_of(packs, row).filter(|place| place.kind == kind));
             })?;
         }
+        places.append(&mut doubtful);
         Ok(places)
     }
 

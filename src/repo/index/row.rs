@@ -52,6 +52,8 @@ pub(crate) struct PackInfo {
     pub(crate) listed: bool,
     /// Listed at its length and named by no mark: it may be leant on.
     pub(crate) present: bool,
+    /// Listed at its length and named by no mark, for readers too: what a mark names is read where nothing else is left.
+    pub(crate) sound: bool,
 }
 
 impl PackInfo {
@@ -64,6 +66,7 @@ impl PackInfo {
             len,
             listed: found.is_some(),
             present: found == Some(&len) && presence.holds(&id),
+            sound: found == Some(&len) && !presence.is_tombed(&id),
         }
     }
 
@@ -80,6 +83,7 @@ impl PackInfo {
             len,
             listed: true,
             present: true,
+            sound: true,
         }
     }
 }
