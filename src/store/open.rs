@@ -59,6 +59,10 @@ fn open_remote(address: &Address, settings: &Settings, access: &Access) -> Resul
     }
 }
 
+/// How long the first answer is waited for.
+#[cfg(feature = "remote")]
+const FIRST_ANSWER: std::time::Duration = std::time::Duration::from_secs(10);
+
 /// Calls at once: what a bucket and a single server bear well.
 #[cfg(feature = "remote")]
 const BUCKET_CALLS: usize = 8;
@@ -69,9 +73,6 @@ const SERVER_CALLS: usize = 4;
 fn decorated<S: Store + 'static>(store: S, calls: usize, access: &Access) -> Arc<dyn Store> {
     let throttled = crate::store::throttle::Throttle::new(store, calls);
     let host = access.host.clone();
-    Arc::new(crate::store::retry::Retry::new(
-        throttled,
-        host,
-        access.patience,
-    ))
+    let retry = crate::store::retry::Retry::new(throttled, host, access.patience);
+    Arc::new(retry.with_first(FIRST_ANSWER))
 }

@@ -98,6 +98,9 @@ pub struct Retry<S> {
     inner: S,
     host: Arc<dyn Host>,
     patience: Duration,
+    /// The same before the first answer.
+    first: Duration,
+    answered: AtomicBool,
     given_up: AtomicBool,
 }
 
@@ -108,8 +111,17 @@ impl<S: Store> Retry<S> {
             inner,
             host,
             patience,
+            first: patience,
+            answered: AtomicBool::new(false),
             given_up: AtomicBool::new(false),
         }
+    }
+
+    /// Has less patience until the first answer has come: who is not there keeps nobody waiting for long.
+    #[must_use]
+    pub fn with_first(self, first: Duration) -> Self {
+        let first = first.min(self.patience);
+        Self { first, ..self }
     }
 
     /// What is decorated.
@@ -124,18 +136,24 @@ impl<S: Store> Retry<S> {
             let error = match act() {
                 Ok(answer) => {
                     self.given_up.store(false, Ordering::Relaxed);
+                    self.answered.store(true, Ordering::Relaxed);
                     return Ok(answer);
                 }
                 Err(error) => error,
             };
             let Some(trouble) = Trouble::of(&error).filter(|trouble| trouble.again) else {
+                self.answered.store(true, Ordering::Relaxed);
                 return Err(error);
+            };
+            let patience = match self.answered.load(Ordering::Relaxed) {
+                true => self.patience,
+                false => self.first,
             };
             let asked = trouble.after.unwrap_or_default().min(AFTER_MAX);
             let wait = asked + self.below(wait_max);
             let spent = self.host.elapsed().saturating_sub(begun);
             let given_up = self.given_up.load(Ordering::Relaxed);
-            if given_up || spent + wait > self.patience {
+            if given_up || spent + wait > patience {
                 self.given_up.store(true, Ordering::Relaxed);
                 return Err(error);
             }
@@ -387,5 +405,14 @@ mod tests {
         assert_eq!(found, 1);
         let stop = || Error::new(Kind::Interrupted, "enough").because(Trouble::AGAIN);
         store.list(Folder::Top, &mut |_| Err(stop())).unwrap_err();
+    }
+
+    #[test]
+    fn who_never_answered_is_waited_for_less() {
+        let (store, host) = failing(1000, Some(Trouble::AGAIN), false);
+        let store = store.with_first(Duration::from_secs(10));
+        store.get(&Name::marker(), 1).unwrap_err();
+        let waited: Duration = host.0.lock().unwrap().iter().sum();
+        assert!(waited <= Duration::from_secs(10), "{waited:?}");
     }
 }
