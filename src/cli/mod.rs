@@ -113,6 +113,7 @@ pub fn command() -> clap::Command {
 
 /// Runs one command line; what the process returns.
 pub fn main(arguments: impl Iterator<Item = OsString>) -> ExitCode {
+    host::keep_buffers_apart();
     panic::set_hook(Box::new(tell_bug));
     let code = panic::catch_unwind(AssertUnwindSafe(|| run(arguments.collect())));
     ExitCode::from(code.unwrap_or(1))
