@@ -7,7 +7,7 @@ use crate::crypto::hash;
 use crate::device::Device;
 use crate::device::memory::{Memory, MirrorMemory, Seen};
 use crate::error::{During, Result};
-use crate::format::chain::{Entry, What};
+use crate::format::chain::{Entry, Head, What};
 use crate::host::Timestamp;
 use crate::id::Id;
 use crate::repo::chain::Chains;
@@ -119,7 +119,7 @@ impl Author {
         let own = self.memory().own;
         match (own, head) {
             (Some(own), Some((id, seq))) if own.seq > seq => {
-                let id = if chains.lies_there(&own.entry) {
+                let id = if chains.entry(&own.entry).is_some() {
                     own.entry
                 } else {
                     id
@@ -164,7 +164,12 @@ impl Author {
         let mut memory = self.memory();
         memory.pins.entry(mirror.name.clone()).or_insert(record.id);
         let seen = memory.mirror(&record.id);
-        seen.heads = heads::newest_of_each(here);
+        let heads = here.heads().into_values();
+        let seen_as = |head: Head| {
+            let (seq, entry) = (head.seq, head.entry);
+            (head.device, Seen { seq, entry })
+        };
+        seen.heads = heads.map(seen_as).collect();
         seen.marks.extend(marks);
         seen.current = now.or(seen.current);
         (self.keep)(&memory).during(|| "remember what the mirror shows".to_owned())

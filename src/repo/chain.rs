@@ -220,11 +220,6 @@ impl Chains {
         self.entries.get(id)
     }
 
-    /// Whether this entry can be read here, visible or not.
-    pub fn lies_there(&self, id: &Id) -> bool {
-        self.entries.contains_key(id)
-    }
-
     /// Whose an entry is and its number, from itself or from the remove that names it.
     pub fn number(&self, id: &Id) -> Option<([u8; 16], u64)> {
         if let Some(entry) = self.entries.get(id) {
@@ -286,10 +281,10 @@ impl Chains {
         Ok(newest)
     }
 
-    /// The newest entry of every device but `device`.
-    pub fn other_heads(&self, device: &[u8; 16]) -> Vec<Head> {
+    /// The newest entry of every device.
+    pub fn heads(&self) -> BTreeMap<[u8; 16], Head> {
         let mut heads = BTreeMap::<[u8; 16], Head>::new();
-        for (id, entry) in self.visible().filter(|(_, entry)| entry.device != *device) {
+        for (id, entry) in self.visible() {
             let head = Head {
                 device: entry.device,
                 seq: entry.seq,
@@ -300,6 +295,13 @@ impl Chains {
                 *newest = head;
             }
         }
+        heads
+    }
+
+    /// The newest entry of every device but `device`.
+    pub fn other_heads(&self, device: &[u8; 16]) -> Vec<Head> {
+        let mut heads = self.heads();
+        heads.remove(device);
         heads.into_values().collect()
     }
 

@@ -70,7 +70,7 @@ pub fn judge(
         return findings;
     }
     let removed = removed(all);
-    let newest = newest(here);
+    let newest = here.heads();
     let shown: BTreeSet<&Id> = here.visible().map(|(id, _)| id).collect();
     let mut gone = BTreeMap::<[u8; 16], u64>::new();
     for (device, Seen { seq, entry }) in memory.into_iter().flat_map(|memory| &memory.heads) {
@@ -83,7 +83,7 @@ pub fn judge(
         for (_, seq) in acked {
             let there = newest
                 .get(&entry.device)
-                .is_some_and(|newest| newest >= seq);
+                .is_some_and(|newest| newest.seq >= *seq);
             let named = || {
                 removed
                     .iter()
@@ -98,27 +98,6 @@ pub fn judge(
     let rolled_back = |(device, seq)| Finding::RolledBack { device, seq };
     findings.extend(gone.into_iter().map(rolled_back));
     findings
-}
-
-/// The newest visible entry of each device.
-pub fn newest_of_each(chains: &Chains) -> BTreeMap<[u8; 16], Seen> {
-    let mut heads = BTreeMap::<[u8; 16], Seen>::new();
-    for (id, entry) in chains.visible() {
-        let seen = Seen {
-            seq: entry.seq,
-            entry: *id,
-        };
-        let newest = heads.entry(entry.device).or_insert(seen);
-        if newest.seq < entry.seq {
-            *newest = seen;
-        }
-    }
-    heads
-}
-
-fn newest(chains: &Chains) -> BTreeMap<[u8; 16], u64> {
-    let heads = newest_of_each(chains).into_iter();
-    heads.map(|(device, seen)| (device, seen.seq)).collect()
 }
 
 /// Every entry that a visible remove names.
