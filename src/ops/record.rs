@@ -1,6 +1,6 @@
 //! One entry by itself: something has happened that no snapshot tells.
 
-use crate::error::{Error, Kind, Result};
+use crate::error::Result;
 use crate::format::chain::What;
 use crate::host::Host;
 use crate::id::Id;
@@ -8,11 +8,8 @@ use crate::monitor::Monitor;
 use crate::repo::Repo;
 use crate::repo::author::{Author, Stamp};
 use crate::repo::chain::Chains;
-use crate::repo::publish::{Outcome, Session};
+use crate::repo::publish::{self, Outcome, Session};
 use std::sync::Arc;
-
-/// How often a collector's ABORT is answered by beginning again.
-const ATTEMPTS: usize = 5;
 
 /// Adds an entry to this device's chain; its id.
 ///
@@ -25,7 +22,7 @@ pub fn run(
     (stamp, what): (Stamp, What),
     monitor: &dyn Monitor,
 ) -> Result<Id> {
-    for _ in 0..ATTEMPTS {
+    publish::persist("change", || {
         let chains = Chains::read_to_write(repo, monitor)?;
         let mut session = Session::begin(repo, host, author.writer(), "record")?;
         let mut put = || {
@@ -36,10 +33,9 @@ pub fn run(
         };
         let done = put();
         session.end(monitor);
-        if let Outcome::Committed(id) = done? {
-            return Ok(id);
-        }
-    }
-    Err(Error::new(Kind::Busy, "a prune ended this several times")
-        .hint("run it again when the prune has ended"))
+        Ok(match done? {
+            Outcome::Committed(id) => Some(id),
+            Outcome::Aborted => None,
+        })
+    })
 }

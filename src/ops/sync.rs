@@ -22,13 +22,10 @@ use crate::repo::chain::Chains;
 use crate::repo::index::Index;
 use crate::repo::loader;
 use crate::repo::look::Look;
-use crate::repo::publish::{Outcome, SealedEntry, Session};
+use crate::repo::publish::{self, Outcome, SealedEntry, Session};
 use crate::repo::{Repo, Writer};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
-
-/// How often a collector's ABORT is answered by beginning again.
-const ATTEMPTS: usize = 5;
 
 /// What was brought.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -71,21 +68,15 @@ pub struct By<'a> {
 /// `Refused` and `TooNew` where nothing may be written, `Full`, `Unreachable`, `Interrupted`; what could not be brought
 /// for want of a good copy is in the report.
 pub fn run(from: &Look, to: &Arc<Repo>, by: By<'_>) -> Result<Report> {
-    for _ in 0..ATTEMPTS {
+    publish::persist("sync", || {
         let mut chains = Chains::read_to_write(to, by.monitor)?;
         bring_keys(from, to, &chains)?;
         bring_marks(from, to)?;
         let mut session = Session::begin(to, by.host, by.writer, "sync")?;
         let brought = within(from, &mut session, &mut chains, by);
         session.end(by.monitor);
-        if let Some(report) = brought? {
-            return Ok(report);
-        }
-    }
-    Err(
-        Error::new(Kind::Busy, "a prune ended this sync several times")
-            .hint("run it again when the prune has ended"),
-    )
+        brought
+    })
 }
 
 /// The same within a session that has begun; `chains` is what the mirror showed before, and afterwards what it shows.

@@ -23,6 +23,8 @@ use std::time::Duration;
 
 /// How often a long session renews its intent.
 const RENEW: Duration = Duration::from_secs(600);
+/// How often a collector's ABORT is answered by beginning again.
+const ATTEMPTS: usize = 5;
 
 /// The packs of one listing and the tombs known with it: what a session may lean on.
 #[derive(Clone, Default)]
@@ -353,4 +355,19 @@ pub enum Outcome {
     Committed(Id),
     /// Nothing of the session is visible; begin again.
     Aborted,
+}
+
+/// Runs a session until no collector ends it: `None` says that one did, and what was sent is found again. `what` is being
+/// done, for the error.
+///
+/// # Errors
+/// `Busy` when a collector ends it again and again; those of `once`.
+pub fn persist<T>(what: &str, mut once: impl FnMut() -> Result<Option<T>>) -> Result<T> {
+    for _ in 0..ATTEMPTS {
+        if let Some(done) = once()? {
+            return Ok(done);
+        }
+    }
+    let what = format!("a prune ended this {what} several times");
+    Err(Error::new(Kind::Busy, what).hint("run it again when the prune has ended"))
 }

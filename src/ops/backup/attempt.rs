@@ -22,13 +22,10 @@ use crate::repo::loader::Loader;
 use crate::repo::look::Look;
 use crate::repo::mirrors::Mirror;
 use crate::repo::packer::{Packer, Sharing};
-use crate::repo::publish::{Outcome, Presence, Session};
+use crate::repo::publish::{self, Outcome, Presence, Session};
 use crate::repo::view;
 use std::collections::BTreeSet;
 use std::sync::Arc;
-
-/// How often a collector's ABORT is answered by beginning again.
-const ATTEMPTS: usize = 5;
 
 /// What a run on the leader ends with: the report and, for other mirrors, what the leader shows now.
 type Led = (Report, Option<Arc<Look>>);
@@ -102,24 +99,17 @@ impl Attempt<'_> {
     /// upon.
     fn persist(&self, once: &mut dyn FnMut(bool) -> Result<Option<Report>>) -> Result<Report> {
         let mut force = self.options.force;
-        for _ in 0..ATTEMPTS {
-            match once(force) {
-                Ok(Some(report)) => return Ok(report),
-                // A collector gave up waiting for us; what was sent is found again.
-                Ok(None) => {}
-                Err(error) if error.kind() == Kind::Damaged && !force => {
-                    self.monitor.problem(&error.during(
+        publish::persist("backup", || match once(force) {
+            Err(error) if error.kind() == Kind::Damaged && !force => {
+                self.monitor
+                    .problem(&error.during(
                         "the last snapshot cannot be built upon; everything is read again",
                     ));
-                    force = true;
-                }
-                Err(error) => return Err(error),
+                force = true;
+                Ok(None)
             }
-        }
-        Err(
-            Error::new(Kind::Busy, "a prune ended this backup several times")
-                .hint("run it again when the prune has ended"),
-        )
+            other => other,
+        })
     }
 
     fn run(&self, force: bool, uploads: &Uploads<'_>) -> Result<Option<Led>> {
