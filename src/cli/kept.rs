@@ -2,12 +2,13 @@
 
 use crate::cli::context::Context;
 use crate::cli::exit::{Done, Outcome};
+use crate::cli::open::Opened;
 use crate::cli::places;
-use crate::error::{Kind, Result};
+use crate::error::{Error, Kind, Result};
 use crate::ops::backup::Kept;
 use crate::repo::author::Author;
 use crate::ui::json::Event;
-use crate::units::duration_to_text;
+use crate::units::{duration_to_text, size_to_text};
 
 /// Tells it; says nothing of one mirror alone that has everything. A removable mirror may be away without a word until its
 /// time is up.
@@ -58,4 +59,26 @@ pub fn tell(context: &Context, kept: &[Kept], author: &Author, done: &mut Done) 
         done.hint(format!("heirloom mirror sync {}", behind.join(" ")));
     }
     Ok(())
+}
+
+/// Which mirror gave how much, and which stopped answering; nothing of one mirror alone.
+pub fn tell_served(context: &Context, opened: &Opened) {
+    let Some(set) = &opened.set else { return };
+    let name_of = |address: &str| {
+        let mut here = opened.mirrors.here.iter();
+        let found = here.find(|mirror| mirror.repo.store().location().address == address);
+        found.map_or_else(|| address.to_owned(), |mirror| mirror.name.clone())
+    };
+    for (address, why) in set.away() {
+        let what = format!("{} stopped answering", name_of(&address));
+        let error = Error::new(Kind::Unreachable, what).because(why);
+        context.ui().problem(&error);
+    }
+    let served = set.served().into_iter().filter(|(_, bytes)| *bytes > 0);
+    let served =
+        served.map(|(address, bytes)| format!("{} {}", name_of(&address), size_to_text(bytes)));
+    let served: Vec<_> = served.collect();
+    context
+        .ui()
+        .detail(&format!("read from {}", served.join(", ")));
 }

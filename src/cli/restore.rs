@@ -6,7 +6,7 @@ use crate::cli::jobs::{self, Job};
 use crate::cli::kit::resolved;
 use crate::cli::paths::quoted;
 use crate::cli::select::FilterArgs;
-use crate::cli::{open, places};
+use crate::cli::{kept, open, places};
 use crate::cli::{snapshots as list, terminal};
 use crate::error::{Error, Kind, Result};
 use crate::ops::restore::{self, Options, Overwrite, Report};
@@ -103,7 +103,8 @@ pub fn run(args: &RestoreArgs, context: &Context) -> Result<Done> {
     if let Some(target) = &args.target {
         refuse_own(context, target)?;
     }
-    let view = open::look(context)?;
+    let opened = open::repository(context)?;
+    let view = Look::at(opened.whole(), &**context.ui())?;
     if !somewhere {
         offer(context, &view, &args.filter.filter());
         return Ok(Done::well());
@@ -141,6 +142,7 @@ pub fn run(args: &RestoreArgs, context: &Context) -> Result<Done> {
         tell_plan(context, &jobs, &sum);
     } else {
         tell(context, &sum, seconds, &mut done);
+        kept::tell_served(context, &opened);
     }
     Ok(done)
 }
