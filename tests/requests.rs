@@ -2,7 +2,7 @@
 //!
 //! The numbers are exact: a call more fails, and so does one less. Whoever changes one says why.
 
-use crate::client::{Client, Job, TestHost, next_tick};
+use crate::client::{Client, Job, Places, TestHost, next_tick};
 use crate::world::noise;
 use heirloom::monitor::Collected;
 use heirloom::name::Name;
@@ -10,6 +10,7 @@ use heirloom::ops::verify::Level;
 use heirloom::repo::chain::Chains;
 use heirloom::repo::view::Nodes;
 use heirloom::rescue;
+use heirloom::store::Store;
 use heirloom::store::calls::{Call, Called, Counted};
 use heirloom::store::memory::MemoryStore;
 use std::collections::BTreeMap;
@@ -46,11 +47,15 @@ struct World {
 }
 
 impl World {
-    /// Three files in two folders and a repository.
+    /// Three files in two folders and a repository in a place that is near.
     fn new() -> Self {
+        Self::at("memory")
+    }
+
+    fn at(address: &str) -> Self {
         let home = quiet_folder();
         let path = home.path().canonicalize().unwrap();
-        let counted = Arc::new(Counted::new(MemoryStore::new("memory")));
+        let counted = Arc::new(Counted::new(MemoryStore::new(address)));
         let host = TestHost::new(1, "host");
         host.set_ahead(10);
         let client = Client::new(&path, 0, counted.clone(), host);
@@ -73,7 +78,11 @@ impl World {
     }
 
     fn backed_up() -> Self {
-        let world = Self::new();
+        Self::backed_up_at("memory")
+    }
+
+    fn backed_up_at(address: &str) -> Self {
+        let world = Self::at(address);
         world.client.backup_well(&world.job);
         next_tick(world.home.path());
         world
@@ -178,11 +187,11 @@ fn a_first_backup() {
             "list keys: 1",
             "list keys2: 1",
             "get keys: 2",
-            // What there is, before and after the intent (P0, P4); both times nothing but names where it is known.
+            // What there is, before and after the intent (P0, P4).
             "list commits: 2",
             "list entries: 2",
-            // Marks before the intent and after it (P1, P2), packs (P3), index runs not known yet.
-            "list marks: 2",
+            // Marks after the intent (P2), packs (P3), index runs not known yet.
+            "list marks: 1",
             "list packs: 1",
             "list index: 1",
             // The session, from its intent to its slot.
@@ -213,11 +222,12 @@ fn an_unchanged_backup() {
             "list keys: 1",
             "list keys2: 1",
             "get keys: 2",
-            // What there is, before and after the intent (P0, P4); both times nothing but names where it is known.
+            // What there is, before and after the intent (P0, P4); slots decide, so entries are listed again only where
+            // there is another slot.
             "list commits: 2",
-            "list entries: 2",
-            // Marks before the intent and after it (P1, P2), packs (P3), index runs not known yet.
-            "list marks: 2",
+            "list entries: 1",
+            // Marks after the intent (P2), packs (P3), index runs not known yet.
+            "list marks: 1",
             "list packs: 1",
             "list index: 1",
             // The session, from its intent to its slot.
@@ -242,11 +252,12 @@ fn a_backup_of_one_changed_file() {
             "list keys: 1",
             "list keys2: 1",
             "get keys: 2",
-            // What there is, before and after the intent (P0, P4); both times nothing but names where it is known.
+            // What there is, before and after the intent (P0, P4); slots decide, so entries are listed again only where
+            // there is another slot.
             "list commits: 2",
-            "list entries: 2",
-            // Marks before the intent and after it (P1, P2), packs (P3), index runs not known yet.
-            "list marks: 2",
+            "list entries: 1",
+            // Marks after the intent (P2), packs (P3), index runs not known yet.
+            "list marks: 1",
             "list packs: 1",
             "list index: 1",
             // The session, from its intent to its slot.
@@ -355,6 +366,64 @@ fn a_restore_of_one_small_file_on_a_bare_machine() {
             "get index: 1",
             // A header and a block of the tree pack, the same of the data pack.
             "range packs: 4",
+        ],
+    );
+}
+
+/// From far away a header comes with what lies behind it, so a small pack is asked once.
+#[test]
+fn a_restore_of_one_small_file_from_far_away() {
+    let world = World::backed_up_at("far://memory");
+    let host = TestHost::new(2, "other");
+    let bare = Client::new(world.home.path(), 1, world.counted.clone(), host);
+    let calls = world.calls(|| world.restore_a(&bare));
+    let ranges = calls.iter().filter(|called| called.call == Call::GetRange);
+    // All of the tree pack; the front of the data pack, and a block that is larger than that.
+    let sizes: Vec<_> = ranges.map(|called| called.amount >> 10).collect();
+    assert_eq!(sizes, [12, 260, 1592]);
+    assert_eq!(calls.len(), 16);
+}
+
+/// What the second of two mirrors is asked in a run that changes nothing; the first one has answered what there is.
+#[test]
+fn an_unchanged_backup_on_a_mirror_that_follows() {
+    let world = World::backed_up();
+    let second = Arc::new(Counted::new(MemoryStore::new("far://second")));
+    let places: Places = vec![("first".to_owned(), world.counted.clone())];
+    world.client.plant(&places, second.clone()).unwrap();
+    let places = vec![
+        places[0].clone(),
+        ("second".to_owned(), second.clone() as Arc<dyn Store>),
+    ];
+    for _ in 0..3 {
+        next_tick(world.home.path());
+        world
+            .client
+            .backup_all(&places, &world.job, &Collected::default())
+            .unwrap();
+    }
+    second.take();
+    world
+        .client
+        .backup_all(&places, &world.job, &Collected::default())
+        .unwrap();
+    let calls = second.take();
+    assert_calls(
+        &calls,
+        &[
+            // To open: the marker and the names of the key slots, which the first mirror has given.
+            "get mirror: 1",
+            "list keys: 1",
+            "list keys2: 1",
+            "list commits: 2",
+            "list entries: 1",
+            "list marks: 1",
+            "list packs: 1",
+            "list index: 1",
+            "put intents: 1",
+            "put entries: 1",
+            "put if absent commits: 1",
+            "delete intents: 1",
         ],
     );
 }

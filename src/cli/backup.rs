@@ -4,6 +4,7 @@ use crate::cli::context::Context;
 use crate::cli::create::{self, Alone, KitArgs};
 use crate::cli::exit::{Done, Outcome};
 use crate::cli::open;
+use crate::cli::places::Place;
 use crate::cli::{kept, paths, verify};
 use crate::compress::Level;
 use crate::crypto::hash;
@@ -143,10 +144,14 @@ pub fn run(args: &BackupArgs, context: &Context) -> Result<Done> {
     let mut done = Done::well();
     if args.dry_run {
         rehearsed(context, &options, &report, began, &mut done);
+        held.wrote_nothing();
         return Ok(done);
     }
     tell(context, &options, &report);
     kept::tell(context, &report.mirrors, &held.author, &mut done)?;
+    if report.mirrors.iter().all(|kept| kept.failed.is_none()) {
+        held.ended_well();
+    }
     drop(held);
     if args.verify {
         verify::mirrors(context, &mirrors, Depth::Content, &mut done)?;
@@ -165,8 +170,9 @@ fn repository(args: &BackupArgs, context: &Context) -> Result<Mirrors> {
     if args.init {
         let (location, _) = context.location()?;
         if FolderStore::is_vacant(&location)? {
-            let created = create::repository(context, &location, &args.kit, Alone::MakeKeyFile)?;
-            return Ok(Mirrors::one(&location.to_string_lossy(), created.repo));
+            let place = Place::of(context, &location.into_os_string())?;
+            let made = create::repository(context, &[place], &args.kit, Alone::MakeKeyFile)?;
+            return Ok(made.mirrors);
         }
     }
     Ok(open::repository(context)?.mirrors)

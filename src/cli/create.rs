@@ -5,6 +5,7 @@
 use crate::cli::context::Context;
 use crate::cli::kit::{self, Reserved, Sheet};
 use crate::cli::open;
+use crate::cli::places::Place;
 use crate::cli::secret::{self, Source};
 use crate::cli::terminal;
 use crate::crypto::passphrase::Argon2Cost;
@@ -13,14 +14,18 @@ use crate::crypto::words;
 use crate::error::{Error, Kind, Result};
 use crate::format::key_slot::SlotSecret;
 use crate::id::to_hex;
+use crate::mirror::probe::{self, Probe};
+use crate::name::Folder;
 use crate::repo::Repo;
+use crate::repo::found::Found;
 use crate::repo::keyring::NewSlot;
+use crate::repo::mirrors::{Away, Mirror, Mirrors};
 use crate::store::Store;
 use crate::store::folder::FolderStore;
 use crate::ui::json::Event;
 use crate::ui::prompt;
 use clap::Args;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 /// Where the recovery kit goes.
@@ -45,30 +50,31 @@ pub enum Alone {
 
 /// What was made.
 pub struct Created {
-    /// The new repository, open.
-    pub repo: Arc<Repo>,
-    /// Its objects.
-    pub store: Arc<FolderStore>,
+    /// The new repository, open, on the mirrors that could be made.
+    pub mirrors: Mirrors,
     /// Where the kit is.
     pub kit: Option<PathBuf>,
     /// A key file that was made for it.
     pub key_file: Option<PathBuf>,
 }
 
-/// Makes a repository at `location` and tells about it.
+/// Makes a repository at these places and tells about it. It exists as soon as it is at the first one; another that fails is
+/// away from then on.
 ///
 /// # Errors
-/// `Refused` where anything stands, `Usage` without a secret, `Full`.
+/// `Refused` where anything stands at any of them, `Usage` without a secret, `Full`.
 pub fn repository(
     context: &Context,
-    location: &Path,
+    places: &[Place],
     kit: &KitArgs,
     alone: Alone,
 ) -> Result<Created> {
-    require_vacant(location)?;
+    for place in places {
+        require_vacant(context, place)?;
+    }
     let sheet = match kit.no_kit {
         true => None,
-        false => Some(kit::place(context, kit.kit.as_deref(), location)?),
+        false => Some(kit::place(context, kit.kit.as_deref(), places)?),
     };
     let (slot, key_file) = first_slot(context, alone)?;
     let made_key_file = key_file.map(MadeFile);
@@ -82,34 +88,87 @@ pub fn repository(
             label: "recovery kit".to_owned(),
         });
     }
-    let store = Arc::new(FolderStore::create(location, &open::tag(context))?);
-    let objects: Arc<dyn Store> = Arc::<FolderStore>::clone(&store);
+    let (store, probe) = tried(context, &places[0])?;
     let mut kit = None;
     let mut write = |repo: &Repo| {
         if let Some(reserved) = sheet.take() {
-            kit = Some(write_kit(context, reserved, repo, location, &entropy)?);
+            kit = Some(write_kit(context, reserved, repo, places, &entropy)?);
         }
         Ok(())
     };
     let (cache, host) = (context.cache_dir()?, &**context.host());
-    let repo = Repo::init(objects, &slots, &cache, host, &mut write)?;
+    let objects = Arc::clone(&store);
+    let repo = Arc::new(Repo::init(objects, &slots, &cache, host, &mut write)?);
     // From here on the key file opens something.
     let key_file = made_key_file.map(MadeFile::keep);
+    let mut mirrors = Mirrors::one(&places[0].name, Arc::clone(&repo));
+    if let Some(probe) = probe {
+        // What was found out about the place is entered in its marker.
+        let marked = repo.plant(store, &[], &probe.facts(), host)?;
+        mirrors = Mirrors::one(&places[0].name, Arc::new(marked));
+    }
+    for place in &places[1..] {
+        add(context, place, &mut mirrors);
+    }
     let created = Created {
-        repo: Arc::new(repo),
-        store,
+        mirrors,
         kit,
         key_file,
     };
-    created.tell(context, location);
+    created.tell(context, places);
     Ok(created)
 }
 
-fn require_vacant(location: &Path) -> Result<()> {
-    if FolderStore::is_vacant(location).map_err(|error| error.with_kind(Kind::Refused))? {
+/// The store of a place, and what it can do where that has to be tried out.
+fn tried(context: &Context, place: &Place) -> Result<(Arc<dyn Store>, Option<Probe>)> {
+    if let Some(folder) = place.folder() {
+        let store = FolderStore::create(folder, &open::tag(context))?;
+        return Ok((Arc::new(store), None));
+    }
+    let store = place.store(context)?;
+    let probe = probe::probe(&*store, &**context.host(), false)?;
+    Ok((store, Some(probe)))
+}
+
+/// Makes one more mirror of what was made a moment ago.
+fn add(context: &Context, place: &Place, mirrors: &mut Mirrors) {
+    let here = mirrors.here.iter();
+    let taken: Vec<_> = here
+        .filter_map(|mirror| Some(mirror.repo.mirror()?.id))
+        .collect();
+    let host = &**context.host();
+    let made = tried(context, place).and_then(|(store, probe)| {
+        let facts = match probe {
+            Some(probe) => probe.facts(),
+            None => probe::probe(&*store, host, false)?.facts(),
+        };
+        mirrors.whole.plant(store, &taken, &facts, host)
+    });
+    let name = place.name.clone();
+    match made {
+        Ok(repo) => mirrors.here.push(Mirror {
+            name,
+            repo: Arc::new(repo),
+        }),
+        Err(error) => mirrors.away.push(Away { name, error }),
+    }
+}
+
+fn require_vacant(context: &Context, place: &Place) -> Result<()> {
+    let at = place.shown();
+    let vacant = match place.folder() {
+        Some(folder) => {
+            FolderStore::is_vacant(folder).map_err(|error| error.with_kind(Kind::Refused))?
+        }
+        None => {
+            let found = Found::at(place.store(context)?)?;
+            !found.is_something()? && found.store().list(Folder::Top, &mut |_| Ok(()))? == 0
+        }
+    };
+    if vacant {
         return Ok(());
     }
-    let what = format!("{} is not empty", location.display());
+    let what = format!("{at} is not empty");
     Err(Error::new(Kind::Refused, what).hint("nothing is ever overwritten: choose an empty folder, or use what is there with `heirloom backup`"))
 }
 
@@ -117,13 +176,13 @@ fn write_kit(
     context: &Context,
     reserved: Reserved,
     repo: &Repo,
-    location: &Path,
+    places: &[Place],
     entropy: &Secret<16>,
 ) -> Result<PathBuf> {
     let now = context.host().now().seconds;
     let machine = context.host().name();
     let sheet = Sheet {
-        location,
+        places,
         machine: &machine,
         repository: &repo.id().to_text(),
         fingerprint: &repo.keys().fingerprint(),
@@ -188,15 +247,30 @@ impl Drop for MadeFile {
 }
 
 impl Created {
-    fn tell(&self, context: &Context, location: &Path) {
+    fn tell(&self, context: &Context, places: &[Place]) {
         let ui = context.ui();
-        let id = to_hex(self.repo.id().as_bytes());
-        ui.begin(Some(&id));
-        ui.line(&format!(
-            "repository {} created at {}",
-            self.repo.id(),
-            location.display()
-        ));
+        let repo = &self.mirrors.whole;
+        ui.begin(Some(&to_hex(repo.id().as_bytes())));
+        let at = |place: &Place| match place.name == place.address.to_string() {
+            true => place.shown(),
+            false => format!("{} ({})", place.name, place.shown()),
+        };
+        let made = places.iter().filter(|place| {
+            self.mirrors
+                .here
+                .iter()
+                .any(|mirror| mirror.name == place.name)
+        });
+        let made: Vec<_> = made.map(at).collect();
+        match &made[..] {
+            [one] => ui.line(&format!("repository {} created at {one}", repo.id())),
+            all => ui.line(&format!(
+                "repository {} created on {} mirrors: {}",
+                repo.id(),
+                all.len(),
+                all.join(", ")
+            )),
+        }
         if let Some(path) = &self.key_file {
             ui.line(&format!(
                 "key file: {}: it opens the repository without a question, so keep it to yourself and never beside the copy",
@@ -212,9 +286,11 @@ impl Created {
                 ui.line("no recovery kit: without the secret nothing can be restored, by anyone")
             }
         }
-        ui.event(&Event::Mirror {
-            location: &location.to_string_lossy(),
-            state: "current",
-        });
+        for mirror in &self.mirrors.here {
+            ui.event(&Event::Mirror {
+                location: &mirror.name,
+                state: "current",
+            });
+        }
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::cli::context::Context;
 use crate::cli::paths::quoted;
+use crate::cli::places::Place;
 use crate::cli::secret;
 use crate::error::{Error, Kind, Result};
 use std::fs;
@@ -9,8 +10,8 @@ use std::path::{Path, PathBuf};
 
 /// What the sheet says.
 pub struct Sheet<'a> {
-    /// Where the copy is.
-    pub location: &'a Path,
+    /// Where the copies are, the first of them in the commands.
+    pub places: &'a [Place],
     /// The machine it was made on.
     pub machine: &'a str,
     /// The repository's number.
@@ -26,15 +27,20 @@ pub struct Sheet<'a> {
 impl Sheet<'_> {
     /// The sheet as text.
     pub fn text(&self) -> String {
-        let at = quoted(self.location);
         let Self {
             machine,
             repository,
             fingerprint,
             made,
             words,
-            location,
+            places,
         } = self;
+        let at = places.first().map_or_else(String::new, Place::quoted);
+        let copies: String = places
+            .iter()
+            .map(|place| format!("copy:         {} (from {machine})\n", place.shown()))
+            .collect();
+        let (rescue, rescued) = rescue_of(places);
         format!(
             "\
 HEIRLOOM RECOVERY KIT
@@ -43,10 +49,9 @@ HEIRLOOM RECOVERY KIT
 This sheet opens a backup that was made with the program heirloom. Whoever
 holds it and the copy can read every file in it: print it, keep the paper where
 important papers are, and then delete this file. Check now and then that the
-copy below can still be found.
+copies below can still be found.
 
-copy:         {location} (on {machine})
-repository:   {repository}
+{copies}repository:   {repository}
 fingerprint:  {fingerprint}
 made:         {made}
 
@@ -65,14 +70,23 @@ asks for the twelve words; put the copy's present place where it says
 
 Rescue, without heirloom, with Python 3.6 or newer alone:
 
-  python3 {rescue} {at} --list
-  python3 {rescue} {at} --to NEW_FOLDER
+  python3 {rescue} {rescued} --list
+  python3 {rescue} {rescued} --to NEW_FOLDER
 
 tested on: ____________________   by: ____________________
-",
-            location = location.display(),
-            rescue = quoted(&self.location.join("rescue.py")),
+"
         )
+    }
+}
+
+/// The script and the folder that it reads: a copy that is no folder has to be fetched first.
+fn rescue_of(places: &[Place]) -> (String, String) {
+    match places.iter().find_map(Place::folder) {
+        Some(folder) => (quoted(&folder.join("rescue.py")), quoted(folder)),
+        None => (
+            "rescue.py".to_owned(),
+            "FOLDER_WITH_ALL_OF_THE_COPY".to_owned(),
+        ),
     }
 }
 
@@ -80,7 +94,7 @@ tested on: ____________________   by: ____________________
 ///
 /// # Errors
 /// `Refused` inside the repository or over another file.
-pub fn place(context: &Context, chosen: Option<&Path>, repository: &Path) -> Result<PathBuf> {
+pub fn place(context: &Context, chosen: Option<&Path>, places: &[Place]) -> Result<PathBuf> {
     let path = match chosen {
         Some(path) => std::path::absolute(path)
             .map_err(|error| Error::io("find the current folder", error))?,
@@ -93,7 +107,8 @@ pub fn place(context: &Context, chosen: Option<&Path>, repository: &Path) -> Res
         )
         .hint("nothing is ever overwritten: name another file with --kit"));
     }
-    if resolved(&path).starts_with(resolved(repository)) {
+    let mut folders = places.iter().filter_map(Place::folder);
+    if folders.any(|folder| resolved(&path).starts_with(resolved(folder))) {
         return Err(Error::new(
             Kind::Refused,
             "the recovery kit must not lie inside the repository that it opens",
@@ -171,11 +186,20 @@ impl Drop for Reserved {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::config::Mirror;
+    use crate::store::address::{Address, Settings};
 
     #[test]
     fn the_words_stand_on_one_line() {
+        let folder = |text: &str| Place {
+            name: text.to_owned(),
+            address: Address::Folder(text.into()),
+            settings: Settings::default(),
+            table: Mirror::default(),
+            configured: false,
+        };
         let sheet = Sheet {
-            location: Path::new("/media/my disk/heirloom"),
+            places: &[folder("/media/my disk/heirloom"), folder("/srv/second")],
             machine: "laptop",
             repository: "7f3a-91c2-0be4-d815",
             fingerprint: "a b c d e f",
@@ -185,6 +209,7 @@ mod tests {
         let text = sheet.text();
         assert!(text.lines().any(|line| line == "words: one two three"));
         assert!(text.contains("-r '/media/my disk/heirloom' --words"));
+        assert!(text.contains("copy:         /media/my disk/heirloom (from laptop)\ncopy:         /srv/second (from laptop)\n"));
         assert_eq!(
             text.matches("heirloom restore").count()
                 + text.matches("heirloom snapshots").count()

@@ -11,14 +11,13 @@ use crate::error::{Error, Kind, Result};
 use crate::format::header::RepoId;
 use crate::id::{from_hex, to_hex};
 use crate::mirror::set::MirrorSet;
-use crate::name::{Folder, Name};
 use crate::ops::open as opening;
 use crate::repo::Repo;
 use crate::repo::author::{Author, Stamp};
+use crate::repo::found::Found;
 use crate::repo::keyring::Unlock;
 use crate::repo::look::Look;
-use crate::repo::mirrors::Mirrors;
-use crate::store::Store;
+use crate::repo::mirrors::{Mirror, Mirrors};
 use crate::ui::counted;
 use std::path::Path;
 use std::sync::Arc;
@@ -32,28 +31,25 @@ const PATIENCE: Duration = Duration::from_millis(250);
 /// The mirrors that are meant, each with its store or why there is none.
 ///
 /// # Errors
-/// `Usage`; of one place alone also `NoRepository`, which says what is there instead.
+/// `Usage`; of one place alone also its own, and `NoRepository`, which says what is there instead.
 pub fn stores(context: &Context) -> Result<Vec<opening::Place>> {
     let (places, chosen) = places::all(context)?;
-    if let [one] = &places[..] {
-        let store = one.store(context);
-        let store = match store {
-            Err(error) if error.kind() == Kind::NoRepository => return Err(absent(error, chosen)),
-            other => other?,
-        };
-        let holds = holds_repository(&*store).map_err(|error| match error.kind() {
+    let stores = stores_at(context, &places, chosen)?;
+    if let ([place], [(_, Ok(store))]) = (&places[..], &stores[..])
+        && !Found::at(Arc::clone(store))?.is_something()?
+    {
+        return Err(nothing_at(place, chosen));
+    }
+    Ok(stores)
+}
+
+fn stores_at(context: &Context, places: &[Place], chosen: bool) -> Result<Vec<opening::Place>> {
+    if let [one] = places {
+        let store = one.store(context).map_err(|error| match error.kind() {
             Kind::NoRepository => absent(error, chosen),
             _ => error,
         });
-        if !holds? {
-            let found = match one.folder() {
-                Some(folder) => found_at(folder),
-                None => "holds no repository".to_owned(),
-            };
-            let what = format!("{} {found}", one.address);
-            return Err(absent(Error::new(Kind::NoRepository, what), chosen));
-        }
-        return Ok(vec![(one.name.clone(), Ok(store))]);
+        return Ok(vec![(one.name.clone(), Ok(store?))]);
     }
     let store = |place: &Place| {
         let store = place.store(context).map_err(|error| match error.kind() {
@@ -73,30 +69,27 @@ fn absent(error: Error, chosen: bool) -> Error {
     })
 }
 
-/// Whether anything of a repository lies there.
-///
-/// # Errors
-/// Those of the store.
-pub fn holds_repository(store: &dyn Store) -> Result<bool> {
-    let marker = store.get(
-        &Name::marker(),
-        crate::format::ObjectKind::Mirror.bytes_max(),
-    );
-    match marker {
-        Ok(_) => return Ok(true),
-        Err(error) if error.kind() == Kind::Damaged => return Ok(true),
-        Err(error) if error.kind() == Kind::NotFound => {}
-        Err(error) => return Err(error),
+fn nothing_at(place: &Place, chosen: bool) -> Error {
+    let found = match place.folder() {
+        Some(folder) => found_at(folder),
+        None => "holds no repository".to_owned(),
+    };
+    let what = format!("{} {found}", place.address);
+    absent(Error::new(Kind::NoRepository, what), chosen)
+}
+
+/// Looks at the mirrors that are meant. `wanted` is the repository it must be, where that is known.
+fn seen(context: &Context, wanted: Option<RepoId>) -> Result<opening::Seen> {
+    let (places, chosen) = places::all(context)?;
+    let stores = stores_at(context, &places, chosen)?;
+    let seen = opening::look(stores, wanted).map_err(|error| match error.kind() {
+        Kind::NoRepository => absent(error, chosen),
+        _ => error,
+    })?;
+    match &places[..] {
+        [one] if !seen.is_something()? => Err(nothing_at(one, chosen)),
+        _ => Ok(seen),
     }
-    // Without its marker it can still be read: by any key slot, or with the words by any pack.
-    let mut found = false;
-    for folder in [Folder::Keys, Folder::Keys2, Folder::Packs] {
-        store.list(folder, &mut |_| {
-            found = true;
-            Ok(())
-        })?;
-    }
-    Ok(found)
 }
 
 /// What a folder without a repository holds instead.
@@ -169,18 +162,12 @@ pub fn repository(context: &Context) -> Result<Opened> {
     let cache = context.cache_dir()?;
     let wanted = wanted(context)?;
     let mut tries = 0;
+    let mut seen = seen(context, wanted)?;
     loop {
-        let mut stores = stores(context)?;
-        // Nobody types a passphrase for places that are not there.
-        if stores.iter().all(|(_, store)| store.is_err())
-            && let Some((_, Err(error))) = stores.pop()
-        {
-            return Err(error);
-        }
         let (source, secret) = secret::to_open(context)?;
         let unlock = unlock_with(context, secret);
         tries += 1;
-        match opening::run(stores, wanted, &unlock, &cache, &**context.ui()) {
+        match seen.open(&unlock, &cache, &**context.ui()) {
             Ok((mirrors, set)) => {
                 let id = mirrors.whole.id();
                 context.ui().begin(Some(&to_hex(id.as_bytes())));
@@ -244,7 +231,19 @@ pub struct Held {
     pub device: Arc<Device>,
     /// The same while it writes.
     pub author: Author,
-    _lock: DeviceLock,
+    lock: DeviceLock,
+}
+
+impl Held {
+    /// Everything was done on every mirror, so nothing unfinished lies anywhere.
+    pub fn ended_well(&self) {
+        self.lock.ended_well();
+    }
+
+    /// Nothing was written anywhere.
+    pub fn wrote_nothing(&self) {
+        self.lock.wrote_nothing();
+    }
 }
 
 /// Now, here, and by this user.
@@ -290,7 +289,10 @@ pub fn hold(context: &Context, mirrors: &mut Mirrors) -> Result<Held> {
         .wrapping_add(u64::from(now.nanos));
     let author = Author::of_device(&device, repo, started_ns)?;
     mirrors.keep_pinned(&author);
-    for mirror in &mirrors.here {
+    // On a folder a look costs nothing; elsewhere it is a request, made where there is a reason.
+    let near = |mirror: &&Mirror| mirror.repo.store().location().is_near();
+    let wanted = |mirror: &&Mirror| lock.was_cut_short() || near(mirror);
+    for mirror in mirrors.here.iter().filter(wanted) {
         if let Err(error) = mirror.repo.store().sweep() {
             context.ui().problem(&error);
         }
@@ -298,6 +300,6 @@ pub fn hold(context: &Context, mirrors: &mut Mirrors) -> Result<Held> {
     Ok(Held {
         device,
         author,
-        _lock: lock,
+        lock,
     })
 }

@@ -2,8 +2,9 @@
 
 use crate::cli::context::Context;
 use crate::cli::flags::duration;
+use crate::cli::paths::quoted;
 use crate::cli::{open, secret};
-use crate::config::{Config, Mirror};
+use crate::config::{self, Config, Mirror};
 use crate::error::{Error, Kind, Result};
 use crate::store::Store;
 use crate::store::access::{Access, Limits};
@@ -12,7 +13,7 @@ use crate::units::size_from_text;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -47,6 +48,38 @@ impl Place {
             ..Mirror::default()
         };
         Self::from_table(context, None, table, Some(text))
+    }
+
+    /// The same with a name for it, as `usb=/media/usb/heirloom`.
+    ///
+    /// # Errors
+    /// `Usage`.
+    pub fn maybe_named(context: &Context, text: &OsString) -> Result<(Self, bool)> {
+        let split = text.to_str().and_then(|text| text.split_once('='));
+        match split.filter(|(name, _)| config::check_name(name).is_ok()) {
+            Some((name, location)) => {
+                let mut place = Self::of(context, &location.into())?;
+                place.name = name.to_owned();
+                Ok((place, true))
+            }
+            None => Ok((Self::of(context, text)?, false)),
+        }
+    }
+
+    /// Where it is, as people write it.
+    pub fn shown(&self) -> String {
+        match &self.address {
+            Address::Folder(path) => path.display().to_string(),
+            _ => self.table.location.clone(),
+        }
+    }
+
+    /// The same for a command line.
+    pub fn quoted(&self) -> String {
+        match &self.address {
+            Address::Folder(path) => quoted(path),
+            _ => quoted(Path::new(&self.table.location)),
+        }
     }
 
     /// A place as heirloom.toml names it.

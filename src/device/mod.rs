@@ -104,7 +104,7 @@ impl Device {
             .open(&path)
             .map_err(|error| Error::io(what(), error))?;
         match flock(&file, FlockOperation::NonBlockingLockExclusive) {
-            Ok(()) => Ok(DeviceLock { file }),
+            Ok(()) => DeviceLock::begin(file).map_err(|error| Error::io(what(), error)),
             Err(Errno::WOULDBLOCK) => Err(Error::new(Kind::Busy, what())
                 .because("another heirloom of this device is at work on this repository")
                 .hint("run it again later, or let it wait: `--wait`")),
@@ -165,10 +165,43 @@ impl Device {
     }
 }
 
-/// Held for as long as one session runs; the kernel lets go when the process ends.
+/// Held for as long as one session runs; the kernel lets go when the process ends. The file is empty unless the last
+/// session did not come to its end everywhere.
 #[derive(Debug)]
 pub struct DeviceLock {
     file: File,
+    was_cut_short: bool,
+}
+
+impl DeviceLock {
+    fn begin(mut file: File) -> std::io::Result<Self> {
+        let was_cut_short = file.metadata()?.len() > 0;
+        if !was_cut_short {
+            file.write_all(b"a session runs or was cut short\n")?;
+        }
+        Ok(Self {
+            file,
+            was_cut_short,
+        })
+    }
+
+    /// Whether the last session may have left temporary objects on mirrors: it was killed, or a mirror failed it.
+    pub fn was_cut_short(&self) -> bool {
+        self.was_cut_short
+    }
+
+    /// This session wrote nothing: things stand as the one before left them.
+    pub fn wrote_nothing(&self) {
+        if !self.was_cut_short {
+            self.ended_well();
+        }
+    }
+
+    /// This session came to its end on every mirror, so the next one need not look for what it left.
+    pub fn ended_well(&self) {
+        // An error costs the next session a look.
+        let _ = self.file.set_len(0);
+    }
 }
 
 impl Drop for DeviceLock {
@@ -309,10 +342,15 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let (first, second) = (open(&place, b"here", 1), open(&place, b"here", 1));
         let held = first.lock().unwrap();
+        assert!(!held.was_cut_short());
         let error = second.lock().unwrap_err();
         assert_eq!(error.kind(), Kind::Busy);
         drop(held);
-        second.lock().unwrap();
+        let held = second.lock().unwrap();
+        assert!(held.was_cut_short());
+        held.ended_well();
+        drop(held);
+        assert!(!first.lock().unwrap().was_cut_short());
     }
 
     #[test]

@@ -34,6 +34,22 @@ impl Objects {
         fs::read(self.path(name)).ok()
     }
 
+    /// Whether there is a copy.
+    pub fn has(&self, name: &Name) -> bool {
+        self.path(name).exists()
+    }
+
+    /// The names of all copies from `folder`.
+    pub fn names(&self, folder: Folder) -> Vec<Name> {
+        let Ok(entries) = fs::read_dir(self.folder.join(folder.path())) else {
+            return Vec::new();
+        };
+        let leaves = entries.flatten().map(|entry| entry.file_name());
+        leaves
+            .filter_map(|leaf| Name::new(folder, leaf.to_str()?))
+            .collect()
+    }
+
     /// Keeps a copy. Where there is no room for it, there will be none: it only saves time.
     pub fn put(&self, name: &Name, bytes: &[u8]) {
         let path = self.path(name);

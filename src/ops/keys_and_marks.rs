@@ -1,4 +1,4 @@
-//! What goes to a mirror before anything that leans on it: key slots, rescue files, marks.
+//! What goes to a mirror before anything that leans on it: key slots and marks.
 
 use crate::error::Result;
 use crate::format::chain::What;
@@ -7,13 +7,12 @@ use crate::mirror::copy::copy;
 use crate::name::{Folder, Name};
 use crate::repo::Repo;
 use crate::repo::chain::Chains;
-use crate::repo::create;
 use crate::repo::keyring;
 use crate::repo::look::Look;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-/// Key slots and rescue files that others have and nobody has removed; slots removed anywhere go here too. `here` is what
+/// Key slots that others have and nobody has removed; slots removed anywhere go here too. `here` is what
 /// the mirror shows: it may know of a removal that the others have not heard of.
 ///
 /// # Errors
@@ -40,20 +39,28 @@ pub fn bring_keys(from: &Look, to: &Arc<Repo>, here: &Chains) -> Result<()> {
             keyring::delete_slot(&**to.store(), id)?;
         }
     }
-    create::put_missing_rescue_files(&**to.store())
+    Ok(())
 }
 
-/// Marks that others have.
+/// The marks on a mirror.
 ///
 /// # Errors
-/// Those of the stores.
-pub fn bring_marks(from: &Look, to: &Arc<Repo>) -> Result<()> {
+/// Those of the store.
+pub fn marks_of(repo: &Repo) -> Result<BTreeSet<Id>> {
     let mut here = BTreeSet::new();
-    to.store().list(Folder::Marks, &mut |listed| {
+    repo.store().list(Folder::Marks, &mut |listed| {
         here.extend(Id::from_hex(listed.name.leaf()));
         Ok(())
     })?;
-    for mark in from.presence.marks().difference(&here) {
+    Ok(here)
+}
+
+/// Marks that others have and that are not among those `here`.
+///
+/// # Errors
+/// Those of the stores.
+pub fn bring_marks(from: &Look, to: &Arc<Repo>, here: &BTreeSet<Id>) -> Result<()> {
+    for mark in from.presence.marks().difference(here) {
         let name = Name::hashed(Folder::Marks, &mark.to_hex());
         copy(&**from.repo.store(), &**to.store(), &name, &mut Vec::new())?;
     }

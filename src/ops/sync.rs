@@ -16,9 +16,10 @@ use crate::mirror::scrub::bytes_max;
 use crate::mirror::set::check_name;
 use crate::monitor::{Counter, Monitor};
 use crate::name::{Folder, Name};
-use crate::ops::keys_and_marks::{bring_keys, bring_marks};
+use crate::ops::keys_and_marks::{bring_keys, bring_marks, marks_of};
 use crate::ops::reach::Reach;
 use crate::repo::chain::Chains;
+use crate::repo::create;
 use crate::repo::index::Index;
 use crate::repo::loader;
 use crate::repo::look::Look;
@@ -71,7 +72,8 @@ pub fn run(from: &Look, to: &Arc<Repo>, by: By<'_>) -> Result<Report> {
     publish::persist("sync", || {
         let mut chains = Chains::read_to_write(to, by.monitor)?;
         bring_keys(from, to, &chains)?;
-        bring_marks(from, to)?;
+        bring_marks(from, to, &marks_of(to)?)?;
+        create::put_missing_rescue_files(&**to.store())?;
         let mut session = Session::begin(to, by.host, by.writer, "sync")?;
         let brought = within(from, &mut session, &mut chains, by);
         session.end(by.monitor);

@@ -66,6 +66,10 @@ impl Chains {
             slots.insert(listed.name.leaf().to_owned());
             Ok(())
         })?;
+        // What is visible is decided by slots: where there is no other one, nothing has changed.
+        if !self.slots_seen.is_empty() && slots == self.slots_seen {
+            return Ok(());
+        }
         let mut present = BTreeSet::new();
         repo.store().list(Folder::Entries, &mut |listed| {
             present.extend(Id::from_hex(listed.name.leaf()));
@@ -75,10 +79,18 @@ impl Chains {
         repo.keep_only(Folder::Commits, &slots);
         repo.keep_only(Folder::Entries, &leaves);
         let slots_before = std::mem::replace(&mut self.slots_seen, slots.clone());
-        for leaf in slots.difference(&slots_before) {
+        let fresh: Vec<_> = slots.difference(&slots_before).collect();
+        let names = fresh
+            .iter()
+            .filter_map(|leaf| Name::new(Folder::Commits, leaf));
+        repo.bring_copies(ObjectKind::Commit, &names.collect::<Vec<_>>());
+        for leaf in fresh {
             self.read_slot(repo, leaf, monitor)?;
         }
         let entries_before = std::mem::replace(&mut self.entries_seen, present.clone());
+        let fresh = present.difference(&entries_before);
+        let names = fresh.map(|id| Name::hashed(Folder::Entries, &id.to_hex()));
+        repo.bring_copies(ObjectKind::Entry, &names.collect::<Vec<_>>());
         for id in present.difference(&entries_before) {
             self.read_entry(repo, id, monitor)?;
         }

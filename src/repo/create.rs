@@ -10,8 +10,9 @@ use crate::format::mirror::{MirrorRecord, PROTOCOL};
 use crate::host::Host;
 use crate::monitor::Collected;
 use crate::name::{Folder, Name};
+use crate::repo::found::{Found, read_marker};
 use crate::repo::keyring::{self, KeyRing};
-use crate::repo::{Repo, Writer, open_marker, read_marker, seal};
+use crate::repo::{Repo, Writer, open_marker, seal};
 use crate::rescue;
 use crate::store::{Payload, Store};
 use std::path::Path;
@@ -131,7 +132,7 @@ impl Repo {
         });
         let marker = seal(&sealer, ObjectKind::Mirror, &mirror.encode(), host)?;
         store.put(&Name::marker(), &Payload::new(marker))?;
-        self.on(store, &Collected::default())
+        self.on(Found::at(store)?, &Collected::default())
     }
 }
 

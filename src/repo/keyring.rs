@@ -14,6 +14,7 @@ use crate::id::Id;
 use crate::limits::{KEY_SLOTS_MAX, PAGE, PASSPHRASE_SLOTS_TRIED};
 use crate::monitor::Monitor;
 use crate::name::{Folder, Name};
+use crate::repo::found::SlotNames;
 use crate::repo::slot_id;
 use crate::store::{Payload, Store};
 use std::collections::BTreeMap;
@@ -96,26 +97,27 @@ impl KeyRing {
         }
     }
 
-    /// Reads every slot from `keys/`, and from `keys2/` where that copy is missing or damaged; says so.
+    /// Reads every slot that `names` lists, from `keys/`, and from `keys2/` where that copy is missing or damaged; says
+    /// so. What `known` has read already, on whichever mirror, is taken from there: the bytes of a name are the same.
     ///
     /// # Errors
     /// Those of the store. A damaged slot is a problem, not an error.
-    pub fn read(store: &dyn Store, monitor: &dyn Monitor) -> Result<Self> {
-        let mut names = BTreeMap::<String, Vec<Folder>>::new();
-        for folder in [Folder::Keys, Folder::Keys2] {
-            store.list(folder, &mut |listed| {
-                let copies = names.entry(listed.name.leaf().to_owned()).or_default();
-                copies.push(folder);
-                Ok(())
-            })?;
-        }
+    pub fn read(
+        store: &dyn Store,
+        names: &SlotNames,
+        known: &Self,
+        monitor: &dyn Monitor,
+    ) -> Result<Self> {
         let mut ring = Self::default();
         let mut tried = 0;
-        for (leaf, copies) in names.iter().take(NAMES_TRIED) {
+        for (leaf, copies) in names.all().iter().take(NAMES_TRIED) {
             if ring.slots.len() >= KEY_SLOTS_MAX {
                 break;
             }
-            ring.read_one(store, leaf, monitor)?;
+            match Id::from_hex(leaf).and_then(|id| Some((id, known.slots.get(&id)?))) {
+                Some((id, slot)) => drop(ring.slots.insert(id, slot.clone())),
+                None => ring.read_one(store, leaf, monitor)?,
+            }
             tried += 1;
             let missing = match copies[..] {
                 [Folder::Keys] => Folder::Keys2,
@@ -125,11 +127,11 @@ impl KeyRing {
             let id = Id::from_hex(leaf).filter(|id| ring.slots.contains_key(id));
             ring.single.extend(id.map(|id| (id, missing)));
         }
-        if names.len() > tried {
+        if names.all().len() > tried {
             let what = format!(
                 "{}: {} key slots, only {tried} were looked at",
                 store.location(),
-                names.len()
+                names.all().len()
             );
             monitor.problem(&Error::new(Kind::Damaged, what));
         }

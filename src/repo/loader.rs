@@ -7,7 +7,7 @@ use crate::format::boxes::BoxReader;
 use crate::format::directory::Codec;
 use crate::format::{BlobKind, ObjectKind};
 use crate::id::Id;
-use crate::limits::PAGE;
+use crate::limits::{PAGE, SEGMENT};
 use crate::name::{Folder, Name};
 use crate::repo::Repo;
 use crate::repo::index::Index;
@@ -19,8 +19,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 /// Expanded blocks kept, in bytes.
 const CACHED_BYTES: usize = 16 << 20;
-/// Opened pack headers kept.
-const CACHED_HEADERS: usize = 64;
+/// Opened pack headers kept, in bytes, with what was read beside them.
+const CACHED_HEADERS: usize = 4 << 20;
+/// The least that is asked of a far store at once: what lies beside is often wanted next, and a request that is never
+/// shorter tells whoever watches less.
+const FAR_READ_MIN: u64 = 256 << 10;
 
 /// A pack and where a block begins in it.
 type BlockKey = (Id, u32);
@@ -30,7 +33,14 @@ pub struct Loader {
     repo: Arc<Repo>,
     index: Arc<Index>,
     blocks: Mutex<Recent<BlockKey, Arc<Vec<u8>>>>,
-    headers: Mutex<Recent<Id, Arc<BoxReader>>>,
+    headers: Mutex<Recent<Id, Arc<Opened>>>,
+}
+
+/// A pack with its header open.
+struct Opened {
+    reader: BoxReader,
+    /// What was read last from a far store, as it is stored, and where that begins.
+    window: Mutex<(u64, Vec<u8>)>,
 }
 
 /// A few values by key, the least recently used thrown out.
@@ -206,49 +216,108 @@ impl Loader {
     ) -> Result<usize> {
         let name = Name::hashed(Folder::Packs, &place.pack.to_hex());
         let at = || store.location().reading(&name);
-        let reader = self.header(store, place, &name).during(at)?;
-        let range = reader.range_of(offset, len);
-        *plain = store
-            .get_range(&name, range.clone())
-            .map_err(gone_is_damage)
-            .during(at)?;
-        reader.open_range(range.start, plain).during(at)?;
-        let from = offset - reader.plain_offset(range.start);
+        let pack = self.header(store, place, &name).during(at)?;
+        let range = pack.reader.range_of(offset, len);
+        *plain = pack.read(store, &name, range.clone()).during(at)?;
+        pack.reader.open_range(range.start, plain).during(at)?;
+        let from = offset - pack.reader.plain_offset(range.start);
         usize::try_from(from)
             .ok()
             .filter(|from| from + usize::try_from(len).unwrap_or(usize::MAX) <= plain.len())
             .ok_or_else(|| damaged_pack(place, "it is shorter than the index says"))
     }
 
-    fn header(&self, store: &dyn Store, place: &Place, name: &Name) -> Result<Arc<BoxReader>> {
+    fn header(&self, store: &dyn Store, place: &Place, name: &Name) -> Result<Arc<Opened>> {
         let cached = self
             .headers
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .get(&place.pack);
-        if let Some(reader) = cached {
-            return Ok(reader);
+        if let Some(pack) = cached {
+            return Ok(pack);
         }
         let open = |range: Range<u64>| {
             let bytes = store.get_range(name, range);
             let bytes = bytes.map_err(gone_is_damage)?;
-            self.repo
-                .opener()
-                .reader(place.pack_kind, &bytes, place.pack_len)
+            let header = bytes.get(..PAGE).unwrap_or(&bytes);
+            let opener = self.repo.opener();
+            let reader = opener.reader(place.pack_kind, header, place.pack_len)?;
+            Ok::<_, Error>((reader, bytes))
         };
         let page = PAGE as u64;
+        let front = match is_near(store) {
+            true => page,
+            false => place.pack_len.min(page + FAR_READ_MIN),
+        };
         // The same header stands at both ends: one bad sector does not lock the pack.
-        let reader = match open(0..page) {
-            Ok(reader) => reader,
+        let (reader, window) = match open(0..front) {
+            Ok(opened) => opened,
             Err(error) if error.kind() == Kind::Damaged => {
-                open(place.pack_len.saturating_sub(page)..place.pack_len).map_err(|_| error)?
+                let tail = place.pack_len.saturating_sub(page)..place.pack_len;
+                let (reader, _) = open(tail).map_err(|_| error)?;
+                (reader, Vec::new())
             }
             Err(error) => return Err(error),
         };
-        let reader = Arc::new(reader);
+        let weight = window.len() + PAGE;
+        let window = Mutex::new((0, window));
+        let pack = Arc::new(Opened { reader, window });
         let mut headers = self.headers.lock().unwrap_or_else(PoisonError::into_inner);
-        headers.put(place.pack, 1, Arc::clone(&reader));
-        Ok(reader)
+        headers.put(place.pack, weight, Arc::clone(&pack));
+        Ok(pack)
+    }
+}
+
+impl Opened {
+    /// The bytes of this range as they are stored.
+    fn read(&self, store: &dyn Store, name: &Name, range: Range<u64>) -> Result<Vec<u8>> {
+        let get = |range| store.get_range(name, range).map_err(gone_is_damage);
+        if is_near(store) {
+            return get(range);
+        }
+        let cut = |(start, bytes): &(u64, Vec<u8>)| {
+            let from = usize::try_from(range.start.checked_sub(*start)?).ok()?;
+            let to = usize::try_from(range.end.checked_sub(*start)?).ok()?;
+            bytes.get(from..to).map(<[u8]>::to_vec)
+        };
+        let held = cut(&self.window.lock().unwrap_or_else(PoisonError::into_inner));
+        if let Some(bytes) = held {
+            return Ok(bytes);
+        }
+        let wide = self.widened(&range);
+        let window = match get(wide.clone()) {
+            Ok(bytes) => (wide.start, bytes),
+            // What lies beside may be gone.
+            Err(error) if error.kind() == Kind::Damaged && wide != range => {
+                return get(range.clone());
+            }
+            Err(error) => return Err(error),
+        };
+        let found = cut(&window).ok_or_else(|| Error::new(Kind::Damaged, "it is cut short"))?;
+        if window.1.len() as u64 <= FAR_READ_MIN {
+            *self.window.lock().unwrap_or_else(PoisonError::into_inner) = window;
+        }
+        Ok(found)
+    }
+
+    /// As many whole segments around `range` as make the least that is asked of a far store.
+    fn widened(&self, range: &Range<u64>) -> Range<u64> {
+        let last = self.reader.segments().saturating_sub(1);
+        let body_end = self.reader.segment_range(last).end;
+        let end = range.end.max(range.start + FAR_READ_MIN).min(body_end);
+        // Towards the end of a pack it is what lies before.
+        let start = range.start.min(end.saturating_sub(FAR_READ_MIN));
+        let first = self.reader.segment_range(0).start;
+        let segment = start.saturating_sub(first) / SEGMENT as u64;
+        first + segment * SEGMENT as u64..end
+    }
+}
+
+/// Whether reading from there costs no request: what is asked first decides.
+fn is_near(store: &dyn Store) -> bool {
+    match store.copies().first() {
+        Some(first) => first.location().is_near(),
+        None => store.location().is_near(),
     }
 }
 

@@ -7,6 +7,7 @@ pub mod author;
 pub mod blocks;
 pub mod chain;
 pub mod create;
+pub mod found;
 pub mod heads;
 pub mod index;
 pub mod keyring;
@@ -32,11 +33,16 @@ use crate::id::Id;
 use crate::limits::PAGE;
 use crate::monitor::Monitor;
 use crate::name::{Folder, Name};
+use crate::repo::found::Found;
 use crate::repo::keyring::{KeyRing, Unlock};
 use crate::store::{Payload, Store};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Small objects that are asked for at once.
+const AT_ONCE: usize = 16;
 
 /// What identifies this device to the repository while a session writes.
 #[derive(Clone, Copy, Debug)]
@@ -74,30 +80,34 @@ impl Repo {
         cache: &Path,
         monitor: &dyn Monitor,
     ) -> Result<Self> {
-        let marker = read_marker(&*store)?;
-        let ring = KeyRing::read(&*store, monitor)?;
-        if marker.is_none() && ring.is_empty() {
+        Self::open_found(Found::at(store)?, unlock, cache, monitor)
+    }
+
+    /// The same where the place was looked at.
+    ///
+    /// # Errors
+    /// As [`Repo::open`].
+    pub fn open_found(
+        found: Found,
+        unlock: &Unlock,
+        cache: &Path,
+        monitor: &dyn Monitor,
+    ) -> Result<Self> {
+        let (whose, store) = (found.repo(), found.store);
+        let none = KeyRing::default();
+        let ring = KeyRing::read(&*store, &found.slots, &none, monitor)?;
+        if found.marker.is_none() && ring.is_empty() {
             return Err(no_repository(&*store));
         }
-        let whose = marker
-            .as_ref()
-            .and_then(|bytes| BoxHeader::decode(bytes).ok());
-        let whose = whose.map(|header| header.repo);
         let (root, id) = keyring::unlock(&*store, &ring, unlock, whose)?;
         let keys = Arc::new(Keys::new(&root, id.as_bytes()));
         let opener = Opener::new(Arc::clone(&keys), id);
-        let mut newer = false;
-        let mirror = match marker.map(|bytes| open_marker(&opener, &bytes)) {
-            Some(Ok(record)) => Some(record),
-            Some(Err(error)) => {
-                newer = error.kind() == Kind::TooNew;
-                monitor.problem(&error.during("read the marker of this mirror"));
-                None
-            }
+        let (mirror, newer) = match &found.marker {
+            Some(bytes) => open_marker_or_tell(&opener, bytes, &*store, monitor),
             None => {
                 let what = format!("{}: the marker is missing; reading only", store.location());
                 monitor.problem(&Error::new(Kind::Damaged, what));
-                None
+                (None, false)
             }
         };
         let cache = cache.join(crate::id::to_hex(id.as_bytes()));
@@ -120,36 +130,17 @@ impl Repo {
     /// # Errors
     /// `Unreachable` where the marker is not there, since an unmounted disk looks like that; `Refused` where another
     /// repository lies.
-    pub fn on(&self, store: Arc<dyn Store>, monitor: &dyn Monitor) -> Result<Self> {
-        let Some(marker) = read_marker(&*store)? else {
-            let what = format!(
-                "no marker at {}: treated as not connected",
-                store.location()
-            );
-            return Err(Error::new(Kind::Unreachable, what).hint(
-                "is the disk plugged in? heirloom mirror add makes a mirror of another place",
-            ));
+    pub fn on(&self, found: Found, monitor: &dyn Monitor) -> Result<Self> {
+        let (repo, store) = (found.repo(), found.store);
+        let Some(marker) = found.marker else {
+            return Err(found::not_connected(&*store));
         };
-        if let Ok(header) = BoxHeader::decode(&marker)
-            && header.repo != self.id
-        {
-            let (at, found, own) = (store.location(), header.repo, self.id);
-            let what = format!("{at} holds repository {found}, not {own}");
-            return Err(Error::new(Kind::Refused, what)
-                .hint("perhaps it is another disk; -r looks at it on purpose"));
+        if let Some(repo) = repo.filter(|repo| *repo != self.id) {
+            return Err(found::another(&*store, repo, self.id));
         }
-        let mut newer = false;
-        let mirror = match open_marker(&self.opener, &marker) {
-            Ok(record) => Some(record),
-            Err(error) => {
-                newer = error.kind() == Kind::TooNew;
-                let at = format!("read the marker of {}", store.location());
-                monitor.problem(&error.during(at));
-                None
-            }
-        };
+        let (mirror, newer) = open_marker_or_tell(&self.opener, &marker, &*store, monitor);
         Ok(Self {
-            ring: KeyRing::read(&*store, monitor)?,
+            ring: KeyRing::read(&*store, &found.slots, &self.ring, monitor)?,
             store,
             id: self.id,
             root: self.root.clone(),
@@ -276,14 +267,39 @@ impl Repo {
     /// # Errors
     /// As [`Repo::read`].
     pub fn read_listed(&self, kind: ObjectKind, name: &Name) -> Result<Opened> {
-        let copies = self.copies();
-        let copy = copies.get(name);
-        if let Some(opened) = copy.and_then(|bytes| self.open_named(kind, name, &bytes).ok()) {
+        if let Some(opened) = self.read_copy(kind, name) {
             return Ok(opened);
         }
         let (bytes, opened) = self.fetch(kind, name)?;
-        copies.put(name, &bytes);
+        self.copies().put(name, &bytes);
         Ok(opened)
+    }
+
+    /// Brings copies of many small objects at once: one after the other, each would cost a journey to a far mirror and
+    /// back. What cannot be had is reported by whoever reads it.
+    pub fn bring_copies(&self, kind: ObjectKind, names: &[Name]) {
+        let copies = self.copies();
+        let wanted = names.iter().filter(|name| !copies.has(name));
+        let wanted: Vec<&Name> = wanted.collect();
+        if wanted.len() < 2 || self.store.location().is_near() {
+            return;
+        }
+        let next = AtomicUsize::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..wanted.len().min(AT_ONCE) {
+                scope.spawn(|| {
+                    while let Some(name) = wanted.get(next.fetch_add(1, Ordering::Relaxed)) {
+                        drop(self.read_listed(kind, name));
+                    }
+                });
+            }
+        });
+    }
+
+    /// What the copy on this device holds, where there is one that opens.
+    pub fn read_copy(&self, kind: ObjectKind, name: &Name) -> Option<Opened> {
+        let bytes = self.copies().get(name)?;
+        self.open_named(kind, name, &bytes).ok()
     }
 
     /// Drops the copies of what is not listed any more, where the listing is of all mirrors.
@@ -349,12 +365,21 @@ fn no_repository(store: &dyn Store) -> Error {
     .hint("check the location; is the disk plugged in? `heirloom init` makes a new repository")
 }
 
-fn read_marker(store: &dyn Store) -> Result<Option<Vec<u8>>> {
-    match store.get(&Name::marker(), ObjectKind::Mirror.bytes_max()) {
-        Ok(bytes) => Ok(Some(bytes)),
-        Err(error) if error.kind() == Kind::NotFound => Ok(None),
-        Err(error) if error.kind() == Kind::Damaged => Ok(Some(Vec::new())),
-        Err(error) => Err(error),
+/// What the marker says, and whether it is newer than this program; that it cannot be read is told.
+fn open_marker_or_tell(
+    opener: &Opener,
+    bytes: &[u8],
+    store: &dyn Store,
+    monitor: &dyn Monitor,
+) -> (Option<MirrorRecord>, bool) {
+    match open_marker(opener, bytes) {
+        Ok(record) => (Some(record), false),
+        Err(error) => {
+            let newer = error.kind() == Kind::TooNew;
+            let at = format!("read the marker of {}", store.location());
+            monitor.problem(&error.during(at));
+            (None, newer)
+        }
     }
 }
 

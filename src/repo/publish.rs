@@ -17,7 +17,7 @@ use crate::name::{Folder, Name};
 use crate::repo::keyring;
 use crate::repo::{Repo, Writer, seal};
 use crate::store::{Payload, Placed};
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,13 +35,23 @@ pub struct Presence {
     reading: bool,
 }
 
-/// What the marks of a mirror say.
+/// What marks say.
 #[derive(Clone, Default)]
 struct Marks {
+    /// Those that lie on the mirror.
     ids: BTreeSet<Id>,
     /// Those among them that name what is lost.
     losses: BTreeSet<Id>,
     tombs: HashSet<Id>,
+}
+
+impl Marks {
+    fn add(&mut self, id: Id, mark: Mark) {
+        self.tombs.extend(mark.packs);
+        if mark.loss {
+            self.losses.insert(id);
+        }
+    }
 }
 
 impl Presence {
@@ -125,12 +135,20 @@ fn read_marks(repo: &Repo, damaged: &mut dyn FnMut(Error) -> Result<()>) -> Resu
             }
             Err(error) => return Err(error),
         };
-        marks.tombs.extend(mark.packs);
-        if mark.loss {
-            marks.losses.insert(id);
-        }
+        marks.add(id, mark);
     }
     Ok(marks)
+}
+
+/// The marks of which this device has a copy. One that cannot be read is read from the mirror, or not known.
+fn remembered_marks(repo: &Repo) -> BTreeMap<Id, Mark> {
+    let names = repo.copies().names(Folder::Marks).into_iter();
+    let known = names.filter_map(|name| {
+        let opened = repo.read_copy(ObjectKind::Mark, &name)?;
+        let mark = Mark::decode(&opened.record).ok()?;
+        Some((Id::from_hex(name.leaf())?, mark))
+    });
+    known.collect()
 }
 
 /// What a mark names that cannot be read is unknown, so nothing may be leant on.
@@ -193,10 +211,15 @@ impl Session {
     fn announce(&mut self) -> Result<()> {
         self.host.random(&mut self.id);
         self.intents = 0;
-        // Named in the intent are the marks seen before it; the tombs that count are read after it (P2).
-        self.marks = read_marks(&self.repo, &mut unread)?.ids;
+        // Named in the intent are the marks known before it, on whichever mirror they were seen: what they name is never
+        // leant on here. Everything else that counts is read after it (P2).
+        let known = remembered_marks(&self.repo);
+        self.marks = known.keys().copied().collect();
         self.put_intent()?;
-        let marks = read_marks(&self.repo, &mut unread)?;
+        let mut marks = read_marks(&self.repo, &mut unread)?;
+        for (id, mark) in known {
+            marks.add(id, mark);
+        }
         self.presence = Presence {
             packs: list_packs(&self.repo)?,
             marks,

@@ -1,6 +1,6 @@
 //! `init` makes a repository in an empty place and nowhere else.
 
-use crate::util::TestEnv;
+use crate::util::{TestEnv, contents};
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
@@ -79,12 +79,50 @@ fn without_a_secret_nothing_is_made() {
 }
 
 #[test]
-fn one_folder_is_the_location() {
+fn places_that_hold_nothing_are_not_there() {
     let env = TestEnv::new();
-    for location in ["s3://bucket/x", "sftp://host/x", "rclone:remote:x"] {
-        let ran = env.run(["init", location]).expect(2);
-        assert!(ran.stderr.contains("give the path of a folder"), "{ran}");
-    }
     let ran = env.run(["snapshots", "-r", "a", "-r", "b"]).expect(13);
     assert!(ran.stderr.contains("no repository at"), "{ran}");
+}
+
+#[test]
+fn several_places_are_made_at_once_and_entered() {
+    let mut env = TestEnv::new();
+    env.set("HEIRLOOM_KEY_FILE", &env.text("key"));
+    let usb = format!("usb={}", env.text("disk one"));
+    let ran = env.run(["init", &usb, &env.text("two")]).expect(0);
+    let out = ran.out();
+    assert!(out.contains("created on 2 mirrors: usb ("), "{ran}");
+    assert!(out.contains("usb and mirror-2: "), "one disk: {ran}");
+    let kit = fs::read_to_string(env.path("heirloom-kit.txt")).unwrap();
+    assert!(
+        kit.contains("disk one (from ") && kit.contains("two (from "),
+        "{kit}"
+    );
+    env.write("source/a", b"a");
+    let ran = env.run(["backup", "source"]).expect(0);
+    assert!(ran.out().contains("usb current"), "{ran}");
+    let packs = |place: &str| contents(&env.path(place).join("packs"));
+    assert!(packs("disk one") == packs("two") && !packs("two").is_empty());
+
+    // What stands in heirloom.toml is not made over.
+    let ran = env.run(["init", "more=three"]).expect(16);
+    assert!(ran.err().contains("another repository"), "{ran}");
+    assert!(!env.path("three").exists());
+    let ran = env.run(["init", "one", "one", "--config", "other.toml"]);
+    assert_eq!(ran.code, 2, "{ran}");
+}
+
+#[test]
+fn nothing_is_made_where_one_of_several_places_is_taken() {
+    let mut env = TestEnv::new();
+    env.set("HEIRLOOM_KEY_FILE", &env.text("key"));
+    env.write("two/diary", b"mine");
+    let ran = env.run(["init", "one", "two"]).expect(16);
+    assert!(ran.err().contains("two is not empty"), "{ran}");
+    assert!(
+        !env.path("one").exists() && !env.path("key").exists(),
+        "{ran}"
+    );
+    assert_eq!(contents(&env.path("two")).len(), 1);
 }

@@ -6,6 +6,7 @@ mod mirrors;
 mod probes;
 mod proxies;
 mod rclone;
+mod requests;
 mod sftp;
 
 use heirloom::cli::host::RealHost;

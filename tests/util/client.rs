@@ -401,7 +401,8 @@ impl Client {
         let places = places.iter();
         let places = places.map(|(name, store)| (name.clone(), Ok(Arc::clone(store))));
         let unlock = Unlock::new(Self::secret());
-        open::run(places.collect(), None, &unlock, &self.cache(), monitor)
+        open::look(places.collect(), None)?
+            .open(&unlock, &self.cache(), monitor)
             .map(|(mirrors, _)| mirrors)
     }
 

@@ -190,7 +190,7 @@ impl Upload<'_> {
         };
         let to = session.repo();
         keys_and_marks::bring_keys(&look, to, chains)?;
-        keys_and_marks::bring_marks(&look, to)?;
+        keys_and_marks::bring_marks(&look, to, session.presence().marks())?;
         let report = sync::within(&look, session, chains, by)?;
         if let Some(report) = &report
             && !report.left.is_empty()
