@@ -23,6 +23,8 @@ mod runtime;
 pub mod sftp;
 pub mod throttle;
 #[cfg(feature = "remote")]
+mod tls;
+#[cfg(feature = "remote")]
 pub mod webdav;
 #[cfg(feature = "remote")]
 mod wire;

@@ -7,6 +7,7 @@ mod probes;
 mod proxies;
 mod rclone;
 mod sftp;
+mod tls;
 
 use heirloom::cli::host::RealHost;
 use heirloom::host::Host;
