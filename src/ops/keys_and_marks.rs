@@ -3,7 +3,7 @@
 use crate::error::Result;
 use crate::format::chain::What;
 use crate::id::Id;
-use crate::mirror::copy::copy;
+use crate::mirror::copy::{Wrong, copy};
 use crate::name::{Folder, Name};
 use crate::repo::Repo;
 use crate::repo::chain::Chains;
@@ -55,7 +55,8 @@ pub fn bring_marks(from: &Look, to: &Arc<Repo>) -> Result<()> {
     })?;
     for mark in from.presence.marks().difference(&here) {
         let name = Name::hashed(Folder::Marks, &mark.to_hex());
-        copy(&**from.repo.store(), &**to.store(), &name, &mut Vec::new())?;
+        let store = &**from.repo.store();
+        copy(&[store], &**to.store(), &name, Wrong::Left, &mut Vec::new())?;
     }
     Ok(())
 }

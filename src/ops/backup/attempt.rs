@@ -64,6 +64,7 @@ impl Attempt<'_> {
         let couriers = Couriers::default();
         let with = With {
             leader: self.leader,
+            others,
             author: self.author,
             by: By {
                 host: self.host,
