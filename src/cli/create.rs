@@ -213,8 +213,11 @@ impl Created {
             }
         }
         ui.event(&Event::Mirror {
-            location: &location.to_string_lossy(),
+            // In heirloom.toml it may have a shorter one, which is given to it when this has succeeded.
+            name: &location.to_string_lossy(),
             state: "current",
+            snapshots_behind: None,
+            newest: None,
         });
     }
 }

@@ -43,6 +43,7 @@ pub fn stores(context: &Context) -> Result<Vec<opening::Place>> {
         };
         let holds = holds_repository(&*store).map_err(|error| match error.kind() {
             Kind::NoRepository => absent(error, chosen),
+            _ if one.configured => error.during(one.name.clone()),
             _ => error,
         });
         if !holds? {
