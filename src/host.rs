@@ -31,6 +31,16 @@ pub struct FixedHost {
     state: Mutex<(i64, u64)>,
 }
 
+/// The next number of a sequence that its first state decides: SplitMix64 (Steele, Lea, Flood 2014). For tests and
+/// benches: nothing here is unpredictable.
+pub fn split_mix(state: &mut u64) -> u64 {
+    *state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
+    let mut word = *state;
+    word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    word ^ (word >> 31)
+}
+
 impl FixedHost {
     /// A host whose randomness is a function of `seed` alone. For tests: nothing here is unpredictable.
     pub fn new(seed: u64) -> Self {
@@ -68,14 +78,9 @@ impl Host for FixedHost {
     }
 
     fn random(&self, into: &mut [u8]) {
-        // SplitMix64 (Steele, Lea, Flood 2014).
         self.step(|state| {
             for chunk in into.chunks_mut(8) {
-                state.1 = state.1.wrapping_add(0x9e37_79b9_7f4a_7c15);
-                let mut word = state.1;
-                word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-                word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-                chunk.copy_from_slice(&(word ^ (word >> 31)).to_le_bytes()[..chunk.len()]);
+                chunk.copy_from_slice(&split_mix(&mut state.1).to_le_bytes()[..chunk.len()]);
             }
         });
     }

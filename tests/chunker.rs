@@ -3,6 +3,7 @@
 use heirloom::chunker::class::Class;
 use heirloom::chunker::filter::{STREAM_BYTES, Stage1};
 use heirloom::chunker::{Chunker, Path};
+use heirloom::host::split_mix;
 use heirloom::id::{from_hex, to_hex};
 
 const VECTORS: &str = include_str!("data/chunker.txt");
@@ -30,11 +31,7 @@ fn random(seed: u64, len: usize) -> Vec<u8> {
     let mut state = seed;
     let mut bytes = Vec::with_capacity(len + 8);
     while bytes.len() < len {
-        state = state.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut word = state;
-        word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        bytes.extend_from_slice(&(word ^ (word >> 31)).to_le_bytes());
+        bytes.extend_from_slice(&split_mix(&mut state).to_le_bytes());
     }
     bytes.truncate(len);
     bytes

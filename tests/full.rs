@@ -1,6 +1,7 @@
 //! A full disk and a read-only one, by the real kernel: a small tmpfs, which needs root. Without root nothing is tested
 //! here, and the test says so.
 
+use crate::util::TestEnv;
 use crate::world::{World, assert_same, noise};
 use heirloom::compress::Level;
 use heirloom::error::Kind;
@@ -182,6 +183,36 @@ fn a_disk_that_is_full_at_any_write_leaves_nothing_half_written() {
     let root = world.snapshots()[0].1;
     world.restore_whole(root);
     assert!(world.verify(verify::Level::Content).unwrap().is_sound());
+}
+
+#[test]
+fn a_full_disk_among_several_is_behind_alone() {
+    let Some(disk) = Disk::new(96 * MIB) else {
+        return;
+    };
+    let env = TestEnv::with_repository();
+    let place = disk.repository();
+    env.run(["mirror", "add", "usb", place.to_str().unwrap()])
+        .expect(0);
+    disk.remount("size=6m");
+    env.write("d/big", &noise(1, 8 << 20));
+    let ran = env.run(["backup", "d"]).expect(4);
+    assert!(
+        ran.stdout.contains("first current      usb behind ("),
+        "{ran}"
+    );
+    assert!(ran.stdout.contains("No space left on device"), "{ran}");
+    assert!(
+        ran.stdout.contains("next: heirloom mirror sync usb"),
+        "{ran}"
+    );
+    env.run(["-M", "first", "verify"]).expect(0);
+    let alone = env.run(["-M", "usb", "backup", "d"]).expect(14);
+    assert!(alone.stderr.contains("No space left on device"), "{alone}");
+    assert!(alone.stderr.contains("hint: "), "{alone}");
+    disk.remount("size=96m");
+    env.run(["mirror", "sync"]).expect(0);
+    env.run(["verify"]).expect(0);
 }
 
 #[test]

@@ -37,6 +37,10 @@ mod full;
 mod golden;
 /// A mirror that means harm.
 mod hostile;
+/// A bucket that lies as it is told to.
+#[cfg(feature = "remote")]
+#[path = "util/liar.rs"]
+mod liar;
 /// What is damaged costs its own range.
 mod losses;
 /// Man pages, completions and README say what the program does.

@@ -15,6 +15,7 @@ use heirloom::store::{Payload, Store};
 use std::collections::BTreeSet;
 use std::fs;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 #[test]
 fn a_backup_leaves_the_same_on_every_mirror() {
@@ -416,6 +417,20 @@ fn a_damaged_entry_or_index_run_of_the_leader_is_not_passed_on() {
     let (report, problems) = world.try_backup(&world.client, &[0, 1]);
     assert_eq!(failed(&report), [], "{problems:?}");
     assert_eq!(world.assert_whole(1, "from what this device kept").len(), 3);
+}
+
+#[test]
+fn one_bad_read_of_a_new_pack_makes_nobody_fall_behind() {
+    let mut world = World::with_snapshot();
+    let before = of(&world.stores[0], Folder::Packs);
+    let lied = AtomicBool::new(false);
+    world.faulty[0].lie_about(1, move |name| {
+        let is_new = name.folder() == Folder::Packs && !before.contains(name);
+        is_new && !lied.swap(true, Ordering::Relaxed)
+    });
+    world.backup(&[0, 1, 2]);
+    world.faulty[0].lie_no_more();
+    world.assert_equal(&[0, 1, 2], "after a bad read");
 }
 
 #[test]

@@ -19,7 +19,7 @@ ready() {                           # ready NAME COMMAND…: thirty seconds, the
 free() { for p in "$@"; do if (: <"/dev/tcp/127.0.0.1/$p") 2>/dev/null; then echo "servers: port $p is taken" >&2; exit 1; fi; done; }
 http() { local want=$1; shift; [ "$(curl -s -o /dev/null -m 5 -w '%{http_code}' "$@")" = "$want" ]; }
 s3() { http 200 --aws-sigv4 aws:amz:us-east-1:s3 --user ciaccess:cisecretcisecret "$@"; }
-dav() { http 207 -u ci:secret -X PROPFIND -H 'Depth: 0' "$1"; }
+dav() { http 207 -u ci:secret -X PROPFIND -H 'Depth: 0' "$@"; }
 sftp_pwd() { echo pwd | sftp -q -b - -F "$D/ssh_config" "$1"; }
 install() {
   local need=() p rc=/usr/sbin/policy-rc.d
@@ -50,6 +50,22 @@ seaweedfs_ready() {
   ready weed s3 -X PUT -H 'x-amz-bucket-object-lock-enabled: true' http://127.0.0.1:28333/locked
   ready weed s3 -T "$D/s3.json" http://127.0.0.1:28333/plain/warm-up          # the first PUT makes the volumes
 }
+certificate() {                     # certificate FILE HOST FROM TO: signed by the authority of this run
+  openssl req -new -newkey rsa:2048 -nodes -keyout "$D/tls/$1.key" -subj "/CN=$2" -out "$D/tls/$1.csr"
+  printf 'subjectAltName=%s\n' "$2" >"$D/tls/$1.ext"
+  openssl ca -batch -notext -config "$D/tls/ca.conf" -startdate "$3" -enddate "$4" -extfile "$D/tls/$1.ext" -in "$D/tls/$1.csr" -out "$D/tls/$1.crt"
+}
+certificates() {                    # one that is right, and what can be wrong with one
+  mkdir "$D/tls"; : >"$D/tls/index"; echo 01 >"$D/tls/serial"
+  printf '%s\n' '[ca]' 'default_ca=a' '[a]' "dir=$D/tls" 'database=$dir/index' 'serial=$dir/serial' 'new_certs_dir=$dir' 'certificate=$dir/ca.crt' \
+    'private_key=$dir/ca.key' 'default_md=sha256' 'policy=p' 'unique_subject=no' '[p]' 'commonName=supplied' >"$D/tls/ca.conf"
+  openssl req -x509 -newkey rsa:2048 -nodes -keyout "$D/tls/ca.key" -subj '/CN=heirloom test authority' -days 7 -out "$D/tls/ca.crt"
+  local now later; now=$(date -u -d yesterday +%Y%m%d%H%M%SZ) later=$(date -u -d 'next week' +%Y%m%d%H%M%SZ)
+  certificate good IP:127.0.0.1 "$now" "$later"
+  certificate expired IP:127.0.0.1 20200101000000Z 20200201000000Z
+  certificate elsewhere DNS:elsewhere.example.org "$now" "$later"
+  openssl req -x509 -newkey rsa:2048 -nodes -keyout "$D/tls/unknown.key" -subj '/CN=nobody' -addext subjectAltName=IP:127.0.0.1 -days 7 -out "$D/tls/unknown.crt"
+}
 openssh() {                         # SFTP
   mkdir "$D/sftp"; ssh-keygen -q -t ed25519 -N '' -f "$D/hostkey"; ssh-keygen -q -t ed25519 -N '' -f "$D/id"
   printf '%s\n' 'Host sftpci' '  Port 28422' 'Host sftpliar' '  Port 28404' 'Host *' '  HostName 127.0.0.1' "  User $(id -un)" \
@@ -60,11 +76,15 @@ openssh() {                         # SFTP
     -o AuthorizedKeysFile="$D/id.pub" -o StrictModes=no -o UsePAM=no -o PasswordAuthentication=no -o KbdInteractiveAuthentication=no \
     -o PermitRootLogin=prohibit-password -o Subsystem='sftp internal-sftp' -o ForceCommand=internal-sftp
 }
-apache() {                          # WebDAV
+tls_host() {                        # tls_host PORT FILE: the same WebDAV server over TLS, and the S3 server behind it
+  printf '%s\n' "Listen 127.0.0.1:$1" "<VirtualHost 127.0.0.1:$1>" 'SSLEngine on' "SSLCertificateFile $D/tls/$2.crt" "SSLCertificateKeyFile $D/tls/$2.key" \
+    'ProxyPreserveHost On' 'ProxyPass /plain http://127.0.0.1:28333/plain nocanon' '</VirtualHost>'
+}
+apache() {                          # WebDAV, in clear and over TLS
   local m; mkdir "$D/dav" "$D/davlock"; [ "$(id -u)" != 0 ] || chown www-data "$D/dav" "$D/davlock"
   echo 'ci:{SHA}5en6G6MezRroT3XKqkdPOmY/BfQ=' >"$D/htpasswd"                   # ci, secret
   cat >"$D/httpd.conf" <<C
-$(for m in mpm_event authz_core authz_user authn_core authn_file auth_basic dav dav_fs; do
+$(for m in mpm_event authz_core authz_user authn_core authn_file auth_basic dav dav_fs ssl proxy proxy_http; do
   echo "LoadModule ${m}_module /usr/lib/apache2/modules/mod_$m.so"; done)
 ServerRoot $D
 ServerName 127.0.0.1
@@ -83,6 +103,7 @@ LimitRequestBody 0
   AuthUserFile $D/htpasswd
   Require valid-user
 </Directory>
+$(tls_host 28431 good; tls_host 28432 expired; tls_host 28433 elsewhere; tls_host 28434 unknown)
 C
   start apache /usr/sbin/apache2 -f "$D/httpd.conf" -D FOREGROUND
 }
@@ -106,9 +127,10 @@ azurite() {                         # Azure Blob, an emulator: only with AZURITE
 }
 
 install >&2
-free 28310 28320 28330 28333 28401 28402 28404 28410 28422 28430
-seaweedfs; openssh; apache; liars
+free 28310 28320 28330 28333 28401 28402 28404 28410 28422 28430 28431 28432 28433 28434
+certificates >"$D/tls.log" 2>&1; seaweedfs; openssh; apache; liars
 ready sshd sftp_pwd sftpci; ready rclone-sftp sftp_pwd sftpliar; ready rclone-s3 s3 http://127.0.0.1:28401/bucket
-ready apache dav http://127.0.0.1:28430/; ready rclone-dav dav http://127.0.0.1:28402/
+ready apache dav http://127.0.0.1:28430/; ready apache dav https://127.0.0.1:28431/ --cacert "$D/tls/ca.crt"
+ready rclone-dav dav http://127.0.0.1:28402/
 seaweedfs_ready; [ -z "${AZURITE:-}" ] || azurite
 "$@" & wait $!

@@ -86,7 +86,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("quick_xml::", &["src/dav.rs"]),
     ("reqwest::", &["src/store"]),
     ("russh_sftp::", &["src/store/sftp"]),
-    ("rustls::", &["src/store/wire.rs"]),
+    ("rustls::", &["src/store/wire.rs", "src/store/tls.rs"]),
     ("tokio::", &["src/store"]),
     ("hyper::", &["src/store"]),
     ("hyper_util::", &["src/store"]),

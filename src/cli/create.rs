@@ -288,8 +288,10 @@ impl Created {
         }
         for mirror in &self.mirrors.here {
             ui.event(&Event::Mirror {
-                location: &mirror.name,
+                name: &mirror.name,
                 state: "current",
+                snapshots_behind: None,
+                newest: None,
             });
         }
     }

@@ -40,15 +40,21 @@ pub fn tell(context: &Context, kept: &[Kept], author: &Author, done: &mut Done) 
                     }
                     _ => {
                         behind.push(one.name.clone());
-                        ("behind", format!("behind ({why})"))
+                        let state = match kind {
+                            Kind::Unreachable => "unreachable",
+                            _ => "behind",
+                        };
+                        (state, format!("behind ({why})"))
                     }
                 }
             }
         };
         states.push(format!("{} {words}", one.name));
         context.ui().event(&Event::Mirror {
-            location: &one.name,
+            name: &one.name,
             state,
+            snapshots_behind: None,
+            newest: None,
         });
     }
     if kept.len() > 1 {

@@ -47,6 +47,7 @@ fn stores_at(context: &Context, places: &[Place], chosen: bool) -> Result<Vec<op
     if let [one] = places {
         let store = one.store(context).map_err(|error| match error.kind() {
             Kind::NoRepository => absent(error, chosen),
+            _ if one.configured => error.during(one.name.clone()),
             _ => error,
         });
         return Ok(vec![(one.name.clone(), Ok(store?))]);

@@ -156,12 +156,6 @@ impl Store for MirrorSet {
         stores.cloned().collect()
     }
 
-    fn get(&self, name: &Name, len_max: u64) -> Result<Vec<u8>> {
-        let mut bytes = Vec::new();
-        self.get_into(name, len_max, &mut bytes)?;
-        Ok(bytes)
-    }
-
     fn get_into(&self, name: &Name, len_max: u64, into: &mut Vec<u8>) -> Result<()> {
         let mut ask = |member: &Member| {
             member.store.get_into(name, len_max, into)?;

@@ -3,7 +3,7 @@
 use crate::error::Result;
 use crate::format::chain::What;
 use crate::id::Id;
-use crate::mirror::copy::copy;
+use crate::mirror::copy::{Wrong, copy};
 use crate::name::{Folder, Name};
 use crate::repo::Repo;
 use crate::repo::chain::Chains;
@@ -62,7 +62,8 @@ pub fn marks_of(repo: &Repo) -> Result<BTreeSet<Id>> {
 pub fn bring_marks(from: &Look, to: &Arc<Repo>, here: &BTreeSet<Id>) -> Result<()> {
     for mark in from.presence.marks().difference(here) {
         let name = Name::hashed(Folder::Marks, &mark.to_hex());
-        copy(&**from.repo.store(), &**to.store(), &name, &mut Vec::new())?;
+        let store = &**from.repo.store();
+        copy(&[store], &**to.store(), &name, Wrong::Left, &mut Vec::new())?;
     }
     Ok(())
 }

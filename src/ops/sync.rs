@@ -11,7 +11,7 @@ use crate::format::snapshot::Snapshot;
 use crate::format::{BlobKind, ObjectKind};
 use crate::host::Host;
 use crate::id::Id;
-use crate::mirror::copy::copy;
+use crate::mirror::copy::{Wrong, copy};
 use crate::mirror::scrub::bytes_max;
 use crate::mirror::set::check_name;
 use crate::monitor::{Counter, Monitor};
@@ -334,7 +334,13 @@ impl<'a> Sync<'a> {
             }
             self.session.renew()?;
             let name = Name::hashed(Folder::Packs, &pack.to_hex());
-            match self.object(&name) {
+            let leant_on = here.contains_key(&pack) || self.index.missing().contains(&pack);
+            let wrong = if leant_on {
+                Wrong::Left
+            } else {
+                Wrong::Removed
+            };
+            match self.object(&name, wrong) {
                 Ok(()) => {
                     self.session.has_put(pack, len);
                     self.report.packs += 1;
@@ -357,9 +363,9 @@ impl<'a> Sync<'a> {
         error.is_about_the_object() && read.is_err_and(|again| again.is_about_the_object())
     }
 
-    fn object(&mut self, name: &Name) -> Result<()> {
+    fn object(&mut self, name: &Name, wrong: Wrong) -> Result<()> {
         let (from, to) = (self.from.repo.store(), self.session.repo().store());
-        let len = copy(&**from, &**to, name, &mut self.buffer)?;
+        let len = copy(&[&**from], &**to, name, wrong, &mut self.buffer)?;
         self.by.monitor.count(Counter::Bytes, len);
         self.report.bytes += len;
         Ok(())
@@ -374,7 +380,7 @@ impl<'a> Sync<'a> {
             let whole = packs.iter().all(|(pack, len)| here.get(pack) == Some(len));
             if listed && whole && !self.index.is_listed(&run) {
                 let name = Name::hashed(Folder::Index, &run.to_hex());
-                match self.object(&name) {
+                match self.object(&name, Wrong::Left) {
                     Ok(()) => self.report.runs += 1,
                     // The packs tell what it held.
                     Err(error) if self.is_bad(&name, &error) => self.by.monitor.problem(&error),

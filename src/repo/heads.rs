@@ -32,6 +32,14 @@ pub enum Finding {
 }
 
 impl Finding {
+    /// One word for what such a mirror is.
+    pub fn state(&self) -> &'static str {
+        match self {
+            Self::RolledBack { .. } => "rolled-back",
+            Self::Forked { .. } => "forked",
+        }
+    }
+
     /// What to tell of it.
     pub fn error(&self, mirror: &str) -> Error {
         let short = |device: &[u8; 16]| to_hex(&device[..4]);

@@ -17,6 +17,7 @@ pub mod mirrors;
 pub mod packer;
 pub mod publish;
 pub mod snapshots;
+pub mod unlisted;
 pub mod view;
 
 use crate::crypto::derive::{Keys, RootKey};

@@ -71,6 +71,11 @@ impl Presence {
         })
     }
 
+    /// These are there too, with their lengths, although they were not listed.
+    pub fn extend(&mut self, packs: Vec<(Id, u64)>) {
+        self.packs.extend(packs);
+    }
+
     /// Whether blobs in this pack count: it is listed and, unless this is for reading, no mark names it.
     pub fn holds(&self, pack: &Id) -> bool {
         self.packs.contains_key(pack) && (self.reading || !self.marks.tombs.contains(pack))
@@ -279,6 +284,11 @@ impl Session {
     /// What this session may lean on.
     pub fn presence(&self) -> &Presence {
         &self.presence
+    }
+
+    /// The same, for what the listing left out.
+    pub fn presence_mut(&mut self) -> &mut Presence {
+        &mut self.presence
     }
 
     /// Seals this session's boxes.

@@ -3,7 +3,7 @@
 use crate::error::{Error, Kind};
 use crate::host::Timestamp;
 use crate::store::retry::Trouble;
-use crate::store::wire::Lost;
+use crate::store::wire::{Lost, SPEAKS_TLS};
 use http::StatusCode;
 use http::header::{CONTENT_LENGTH, DATE, HeaderMap, LOCATION, RETRY_AFTER};
 use std::time::Duration;
@@ -13,6 +13,15 @@ pub(crate) const TEXT_MAX: usize = 16 << 10;
 const WORDS_MAX: usize = 300;
 /// Servers refuse signatures from further away than 15 minutes; clocks that are this far off deserve a word.
 const SKEW_MAX: i64 = 5 * 60;
+/// A server's words for a signature from another time.
+const SKEWED: [&str; 2] = ["RequestTimeTooSkewed", "RequestExpired"];
+
+/// What servers say to plain HTTP on a port for TLS: Apache, nginx, those in Go.
+const TLS_PORT: [&str; 3] = [
+    "speaking plain HTTP to an SSL-enabled",
+    "plain HTTP request was sent to HTTPS port",
+    "HTTP request to an HTTPS server",
+];
 
 /// The head of an answer, and what its text said where it was an error.
 #[derive(Clone, Debug, Default)]
@@ -33,6 +42,8 @@ pub(crate) struct Answer {
     pub(crate) date: Option<i64>,
     /// The length of what it sends.
     pub(crate) len: Option<u64>,
+    /// It says that it expects TLS here.
+    pub(crate) wants_tls: bool,
 }
 
 impl Answer {
@@ -57,6 +68,8 @@ impl Answer {
             after: after.map(Duration::from_secs),
             date,
             len: header(CONTENT_LENGTH.as_str()).and_then(|len| len.parse().ok()),
+            wants_tls: status == StatusCode::BAD_REQUEST
+                && TLS_PORT.iter().any(|words| text.contains(words)),
         }
     }
 
@@ -87,7 +100,8 @@ impl Answer {
                     Kind::NoRepository,
                     Trouble::FINAL,
                     "there is no such bucket",
-                );
+                )
+                .hint("check the location: a bucket is made by its owner, never by heirloom");
             }
             404 | 410 => return told(Kind::NotFound, Trouble::FINAL, "it is not there"),
             507 => {
@@ -112,16 +126,8 @@ impl Answer {
         ]) {
             return told(Kind::Full, Trouble::FINAL, "the server has no room left");
         }
-        if self.is_about_credentials() {
-            let hint = self.clock_hint(now).unwrap_or_else(|| {
-                "check the account and its rights: `heirloom mirror test` tries every kind of call".to_owned()
-            });
-            return told(
-                Kind::Unreachable,
-                Trouble::FINAL,
-                "the server refused the credentials",
-            )
-            .hint(hint);
+        if let Some((why, hint)) = self.refusal(now) {
+            return told(Kind::Unreachable, Trouble::FINAL, why).hint(hint);
         }
         if let (400, Some(_)) = (self.status, &self.region) {
             return self.moved(what);
@@ -139,17 +145,45 @@ impl Answer {
         }
     }
 
+    /// What a person has to set right before the server does anything, and how.
+    fn refusal(&self, now: Timestamp) -> Option<(&'static str, String)> {
+        if self.wants_tls {
+            let why = "the server speaks nothing but TLS on this port";
+            return Some((why, SPEAKS_TLS.to_owned()));
+        }
+        if self.says(&SKEWED) {
+            let hint = self.clock_hint(now).unwrap_or_else(|| {
+                "set this device's clock right and try again; if it is right, the server's is wrong"
+                    .to_owned()
+            });
+            let why = "the clocks of this device and of the server differ too much";
+            return Some((why, hint));
+        }
+        let hint = || {
+            self.clock_hint(now).unwrap_or_else(|| {
+                "check the account and its rights: `heirloom mirror test` tries every kind of call".to_owned()
+            })
+        };
+        self.is_about_credentials()
+            .then(|| ("the server refused the credentials", hint()))
+    }
+
     fn is_about_credentials(&self) -> bool {
-        matches!(self.status, 401 | 403 | 407)
-            || self.says(&["ExpiredToken", "InvalidToken", "RequestTimeTooSkewed"])
+        matches!(self.status, 401 | 403 | 407) || self.says(&["ExpiredToken", "InvalidToken"])
     }
 
     fn clock_hint(&self, now: Timestamp) -> Option<String> {
         let off = now.seconds - self.date?;
         let direction = if off > 0 { "ahead of" } else { "behind" };
         (off.abs() > SKEW_MAX).then(|| {
-            let minutes = off.abs() / 60;
-            format!("this device's clock is {minutes} minutes {direction} the server's: set it right and try again")
+            let span = match off.abs() / 60 {
+                minutes @ ..120 => format!("{minutes} minutes"),
+                minutes @ ..2880 => format!("{} hours", minutes / 60),
+                minutes => format!("{} days", minutes / 1440),
+            };
+            format!(
+                "this device's clock is {span} {direction} the server's: set it right and try again"
+            )
         })
     }
 
@@ -192,7 +226,11 @@ pub(crate) fn lost(what: String, lost: &Lost) -> Error {
         again: lost.again,
         after: None,
     };
-    Error::new(Kind::Unreachable, what).because(trouble.told(lost.why.clone()))
+    let error = Error::new(Kind::Unreachable, what).because(trouble.told(lost.why.clone()));
+    match lost.hint {
+        Some(hint) => error.hint(hint),
+        None => error,
+    }
 }
 
 /// The text of the first element of that name. Error texts are small and flat.

@@ -97,9 +97,9 @@ impl<S: Store> Store for Counted<S> {
         self.inner.location()
     }
 
-    fn get(&self, name: &Name, len_max: u64) -> Result<Vec<u8>> {
-        let answer = self.inner.get(name, len_max);
-        self.note(Call::Get, name, answer.as_ref().map_or(0, Vec::len));
+    fn get_into(&self, name: &Name, len_max: u64, into: &mut Vec<u8>) -> Result<()> {
+        let answer = self.inner.get_into(name, len_max, into);
+        self.note(Call::Get, name, answer.as_ref().map_or(0, |()| into.len()));
         answer
     }
 

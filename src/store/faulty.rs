@@ -163,11 +163,11 @@ impl<S: Store> Store for Faulty<S> {
         self.inner.location()
     }
 
-    fn get(&self, name: &Name, len_max: u64) -> Result<Vec<u8>> {
-        let act = || self.inner.get(name, len_max);
-        let mut bytes = self.under_plan(Call::Get, |at| at.reading(name), act)?;
-        self.flip(name, &mut bytes);
-        Ok(bytes)
+    fn get_into(&self, name: &Name, len_max: u64, into: &mut Vec<u8>) -> Result<()> {
+        let act = || self.inner.get_into(name, len_max, into);
+        self.under_plan(Call::Get, |at| at.reading(name), act)?;
+        self.flip(name, into);
+        Ok(())
     }
 
     fn get_range(&self, name: &Name, range: Range<u64>) -> Result<Vec<u8>> {

@@ -79,9 +79,10 @@ impl Store for MemoryStore {
         &self.location
     }
 
-    fn get(&self, name: &Name, len_max: u64) -> Result<Vec<u8>> {
+    fn get_into(&self, name: &Name, len_max: u64, into: &mut Vec<u8>) -> Result<()> {
+        into.clear();
         self.read(name, |bytes| {
-            (bytes.len() as u64 <= len_max).then(|| bytes.to_vec())
+            (bytes.len() as u64 <= len_max).then(|| into.extend_from_slice(bytes))
         })
     }
 

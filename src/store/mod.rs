@@ -23,6 +23,8 @@ mod runtime;
 pub mod sftp;
 pub mod throttle;
 #[cfg(feature = "remote")]
+mod tls;
+#[cfg(feature = "remote")]
 pub mod webdav;
 #[cfg(feature = "remote")]
 mod wire;
@@ -145,13 +147,14 @@ pub trait Store: Send + Sync {
     fn location(&self) -> &Location;
     /// The whole object; more than `len_max` bytes are [`Damaged`](crate::error::Kind::Damaged), an absent one is
     /// [`NotFound`](crate::error::Kind::NotFound).
-    fn get(&self, name: &Name, len_max: u64) -> Result<Vec<u8>>;
+    fn get(&self, name: &Name, len_max: u64) -> Result<Vec<u8>> {
+        let mut bytes = Vec::new();
+        self.get_into(name, len_max, &mut bytes)?;
+        Ok(bytes)
+    }
     /// As [`Store::get`], in a buffer that has served before: a verify that allocates each pack anew keeps several in the
     /// allocator's hands.
-    fn get_into(&self, name: &Name, len_max: u64, into: &mut Vec<u8>) -> Result<()> {
-        *into = self.get(name, len_max)?;
-        Ok(())
-    }
+    fn get_into(&self, name: &Name, len_max: u64, into: &mut Vec<u8>) -> Result<()>;
     /// Exactly the bytes of `range`; an object that ends before is `Damaged`.
     fn get_range(&self, name: &Name, range: Range<u64>) -> Result<Vec<u8>>;
     /// Durable on return, whole or not at all. What stood under that name is replaced in one step.
@@ -179,10 +182,6 @@ pub trait Store: Send + Sync {
 impl<S: Store + ?Sized> Store for Arc<S> {
     fn location(&self) -> &Location {
         (**self).location()
-    }
-
-    fn get(&self, name: &Name, len_max: u64) -> Result<Vec<u8>> {
-        (**self).get(name, len_max)
     }
 
     fn get_into(&self, name: &Name, len_max: u64, into: &mut Vec<u8>) -> Result<()> {

@@ -175,10 +175,6 @@ impl<S: Store> Store for Retry<S> {
         self.inner.location()
     }
 
-    fn get(&self, name: &Name, len_max: u64) -> Result<Vec<u8>> {
-        self.patiently(|| self.inner.get(name, len_max))
-    }
-
     fn get_into(&self, name: &Name, len_max: u64, into: &mut Vec<u8>) -> Result<()> {
         self.patiently(|| self.inner.get_into(name, len_max, into))
     }
@@ -278,8 +274,8 @@ mod tests {
         fn location(&self) -> &Location {
             self.inner.location()
         }
-        fn get(&self, name: &Name, len_max: u64) -> Result<Vec<u8>> {
-            self.answer(|| self.inner.get(name, len_max))
+        fn get_into(&self, name: &Name, len_max: u64, into: &mut Vec<u8>) -> Result<()> {
+            self.answer(|| self.inner.get_into(name, len_max, into))
         }
         fn get_range(&self, name: &Name, range: Range<u64>) -> Result<Vec<u8>> {
             self.answer(|| self.inner.get_range(name, range))

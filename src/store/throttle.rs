@@ -126,11 +126,6 @@ impl<S: Store> Store for Throttle<S> {
         self.inner.location()
     }
 
-    fn get(&self, name: &Name, len_max: u64) -> Result<Vec<u8>> {
-        let _place = self.place();
-        self.inner.get(name, len_max)
-    }
-
     fn get_into(&self, name: &Name, len_max: u64, into: &mut Vec<u8>) -> Result<()> {
         let _place = self.place();
         self.inner.get_into(name, len_max, into)
@@ -222,11 +217,11 @@ mod tests {
         fn location(&self) -> &Location {
             self.inner.location()
         }
-        fn get(&self, name: &Name, len_max: u64) -> Result<Vec<u8>> {
+        fn get_into(&self, name: &Name, len_max: u64, into: &mut Vec<u8>) -> Result<()> {
             let inside = self.inside.fetch_add(1, Ordering::SeqCst) + 1;
             self.most.fetch_max(inside, Ordering::SeqCst);
             std::thread::yield_now();
-            let answer = self.inner.get(name, len_max);
+            let answer = self.inner.get_into(name, len_max, into);
             self.inside.fetch_sub(1, Ordering::SeqCst);
             answer
         }

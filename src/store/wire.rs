@@ -9,6 +9,7 @@
 use crate::error::{Error, Kind, Result};
 use crate::store::access::Access;
 use crate::store::throttle::{FRAME, Pace};
+use crate::store::tls;
 use bytes::Bytes;
 use futures_util::stream::{self, Stream};
 use http::header::{CONTENT_LENGTH, HeaderMap, HeaderValue};
@@ -33,6 +34,12 @@ const WAIT_STEP: Duration = Duration::from_secs(10);
 /// More than any object has; a listing that is longer is no listing.
 const BODY_MAX: u64 = 128 << 20;
 
+/// What hyper says of a server that hangs up instead of answering; some do that to plain HTTP on a port for TLS.
+const CLOSED: &str = "connection closed before message completed";
+/// What to do about that.
+pub(crate) const SPEAKS_TLS: &str =
+    "if this port is for TLS, the location must say webdavs://, and an endpoint https://";
+
 /// The client of one store.
 pub(crate) struct Wire {
     client: reqwest::Client,
@@ -52,6 +59,19 @@ pub(crate) struct Lost {
     pub(crate) why: String,
     /// Another attempt may go better.
     pub(crate) again: bool,
+    /// What to do next, where that is known.
+    pub(crate) hint: Option<&'static str>,
+}
+
+impl Lost {
+    /// Nothing to be tried again.
+    pub(crate) fn for_good(why: impl Into<String>) -> Self {
+        Self {
+            why: why.into(),
+            again: false,
+            hint: None,
+        }
+    }
 }
 
 impl fmt::Display for Lost {
@@ -120,8 +140,16 @@ impl Wire {
             let frames = frames(body, self.pace.clone(), moved.clone());
             *request.body_mut() = Some(reqwest::Body::wrap_stream(frames));
         }
+        let is_plain = request.url().scheme() == "http";
         let answer = moving(self.client.execute(request), &moved).await;
-        let response = http::Response::<reqwest::Body>::from(answer.ok_or_else(standstill)??);
+        let answer = answer.ok_or_else(standstill)?.map_err(|error| {
+            let mut lost = Lost::from(error);
+            if is_plain && lost.why.starts_with(CLOSED) {
+                lost.hint = Some(SPEAKS_TLS);
+            }
+            lost
+        });
+        let response = http::Response::<reqwest::Body>::from(answer?);
         let (parts, body) = response.into_parts();
         Ok(Reply {
             status: parts.status,
@@ -180,6 +208,7 @@ fn standstill() -> Lost {
     Lost {
         why: format!("not a byte moved for {} seconds", STILL_MAX.as_secs()),
         again: true,
+        hint: None,
     }
 }
 
@@ -190,25 +219,24 @@ impl From<reqwest::Error> for Lost {
         let timed_out = error.is_timeout();
         let mut again = !error.is_builder();
         let mut why = error.to_string();
+        let mut hint = None;
         let mut next = std::error::Error::source(&error);
         while let Some(cause) = next {
             why = cause.to_string();
-            again &= !is_about_tls(cause);
+            if let Some(fault) = tls::find(cause) {
+                again = false;
+                if let Some((words, next)) = tls::explain(fault) {
+                    (why, hint) = (words, Some(next));
+                    break;
+                }
+            }
             next = cause.source();
         }
         if timed_out {
             why = format!("no connection within {} seconds", CONNECT_MAX.as_secs());
         }
-        Self { why, again }
+        Self { why, again, hint }
     }
-}
-
-/// An operating system's error may carry one of TLS, in several layers, without naming it as its source.
-fn is_about_tls(cause: &(dyn std::error::Error + 'static)) -> bool {
-    let carried = cause
-        .downcast_ref::<std::io::Error>()
-        .and_then(std::io::Error::get_ref);
-    cause.is::<rustls::Error>() || carried.is_some_and(|inner| is_about_tls(inner))
 }
 
 /// The body of an answer: paced, ended by standstill, never without an end.
@@ -288,14 +316,21 @@ impl Body for Guarded {
             let wait = self.pace.download(data.len());
             self.pause = (!wait.is_zero()).then(|| Box::pin(sleep(wait)));
             let Some(left) = self.left.checked_sub(data.len() as u64) else {
-                return Poll::Ready(Some(Err(Lost {
-                    why: "the answer does not end".to_owned(),
-                    again: false,
-                })));
+                return Poll::Ready(Some(Err(Lost::for_good("the answer does not end"))));
             };
             self.left = left;
         }
         Poll::Ready(Some(Ok(frame)))
+    }
+}
+
+/// A page for people where a server should have answered.
+pub(crate) fn web_page() -> Lost {
+    Lost {
+        hint: Some(
+            "open a browser and log in to this network; if there is nothing to log in to, check the location",
+        ),
+        ..Lost::for_good("a web page came instead of an answer: a login may be due on this network")
     }
 }
 

@@ -59,8 +59,16 @@ pub enum Event<'a> {
     },
     /// One snapshot.
     Snapshot(SnapshotEvent<'a>),
-    /// A mirror was made.
-    Mirror { location: &'a str, state: &'a str },
+    /// What is known of a mirror.
+    Mirror {
+        name: &'a str,
+        state: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        snapshots_behind: Option<u64>,
+        /// When the newest snapshot there was made.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        newest: Option<String>,
+    },
     /// Something about mirrors that their owner should know.
     Finding {
         rule: &'a str,

@@ -187,6 +187,69 @@ fn a_removable_mirror_may_be_away_for_its_time() {
     assert!(ran.err().contains("fortnight"), "{ran}");
 }
 
+/// Name, state and, where it is known, how many snapshots behind, of each mirror that a run tells of.
+fn states(env: &TestEnv, arguments: &[&str], code: i32) -> Vec<(String, String, Option<u64>)> {
+    let arguments = ["--json"].iter().chain(arguments);
+    let ran = env.run(arguments.copied()).expect(code);
+    let mirrors = ran.events().into_iter();
+    let mirrors = mirrors.filter(|event| event["event"] == "mirror");
+    let text = |value: &serde_json::Value| value.as_str().unwrap().to_owned();
+    let state = |event: serde_json::Value| {
+        let behind = event["snapshots_behind"].as_u64();
+        (text(&event["name"]), text(&event["state"]), behind)
+    };
+    mirrors.map(state).collect()
+}
+
+#[test]
+fn machines_are_told_the_state_of_each_mirror() {
+    let env = world();
+    let told = |name: &str, state: &str, behind| (name.to_owned(), state.to_owned(), behind);
+    let both = |state, behind| {
+        [
+            told("first", "current", Some(0)),
+            told("usb", state, behind),
+        ]
+    };
+    change(&env, 2);
+    assert_eq!(
+        states(&env, &["backup", "d"], 0),
+        [told("first", "current", None), told("usb", "current", None)]
+    );
+    rename(&env, "usb", "drawer");
+    change(&env, 3);
+    assert_eq!(
+        states(&env, &["backup", "d"], 4),
+        [
+            told("first", "current", None),
+            told("usb", "unreachable", None)
+        ]
+    );
+    assert_eq!(
+        states(&env, &["mirror", "list"], 4),
+        both("unreachable", None)
+    );
+    assert_eq!(
+        states(&env, &["mirror", "sync"], 4),
+        both("unreachable", None)
+    );
+    rename(&env, "drawer", "usb");
+    let list = ["mirror", "list"];
+    assert_eq!(states(&env, &list, 4), both("behind", Some(1)));
+    let ran = env.run(["--json", "mirror", "list"]).expect(4);
+    assert!(
+        ran.events()
+            .iter()
+            .filter(|event| event["event"] == "mirror")
+            .all(|event| event["newest"].as_str().unwrap().ends_with('Z'))
+    );
+    assert_eq!(
+        states(&env, &["mirror", "sync"], 0),
+        both("current", Some(0))
+    );
+    assert_eq!(states(&env, &list, 0), both("current", Some(0)));
+}
+
 #[test]
 fn a_mirror_is_tried_out_and_nothing_stays_behind() {
     let env = world();

@@ -8,6 +8,8 @@ mod init;
 mod key;
 mod ls;
 mod mirror;
+#[cfg(feature = "remote")]
+mod remote;
 mod restore;
 mod secret;
 mod snapshots;

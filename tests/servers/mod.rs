@@ -8,6 +8,7 @@ mod proxies;
 mod rclone;
 mod requests;
 mod sftp;
+mod tls;
 
 use heirloom::cli::host::RealHost;
 use heirloom::host::Host;

@@ -12,7 +12,7 @@ use heirloom::format::chain::What;
 use heirloom::format::facts::Facts;
 use heirloom::format::header::BoxHeader;
 use heirloom::format::key_slot::SlotSecret;
-use heirloom::host::{FixedHost, Host, Timestamp};
+use heirloom::host::{FixedHost, Host, Timestamp, split_mix};
 use heirloom::id::Id;
 use heirloom::limits::PAGE;
 use heirloom::monitor::Collected;
@@ -43,16 +43,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-/// Random numbers of a seed: SplitMix64 (Steele, Lea, Flood 2014).
+/// Random numbers of a seed.
 pub(crate) struct Dice(pub(crate) u64);
 
 impl Dice {
     pub(crate) fn roll(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut word = self.0;
-        word = (word ^ (word >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        word = (word ^ (word >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        word ^ (word >> 31)
+        split_mix(&mut self.0)
     }
 
     /// Less than `end`.

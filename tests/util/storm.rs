@@ -149,8 +149,9 @@ impl Store for Storm {
         self.inner.location()
     }
 
-    fn get(&self, name: &Name, len_max: u64) -> Result<Vec<u8>> {
-        self.read(name, || self.inner.get(name, len_max))
+    fn get_into(&self, name: &Name, len_max: u64, into: &mut Vec<u8>) -> Result<()> {
+        *into = self.read(name, || self.inner.get(name, len_max))?;
+        Ok(())
     }
 
     fn get_range(&self, name: &Name, range: Range<u64>) -> Result<Vec<u8>> {

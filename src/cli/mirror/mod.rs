@@ -9,12 +9,14 @@ use crate::cli::exit::{Done, Outcome};
 use crate::cli::open::{self, Opened};
 use crate::cli::places::{self, Place};
 use crate::error::{Error, Kind, Result};
+use crate::host::Timestamp;
 use crate::mirror::probe;
 use crate::repo::chain::Chains;
-use crate::repo::mirrors::Mirrors;
+use crate::repo::mirrors::{Mirror, Mirrors};
 use crate::store::place;
 use crate::ui::counted;
 use crate::ui::json::Event;
+use crate::units::moment_to_rfc3339;
 use clap::{Args, Subcommand};
 
 /// Add, list, try out, sync and remove the places that hold the repository
@@ -86,36 +88,32 @@ fn list(context: &Context, done: &mut Done) -> Result<()> {
     for mirror in &opened.mirrors.here {
         let here = Chains::read(&mirror.repo, monitor)?;
         let lacks = lacking(&all, &here);
-        let newest = here
-            .snapshots()
-            .last()
-            .map(|(_, entry, _)| entry.time.seconds);
-        let newest = newest.map_or_else(|| "no snapshot".to_owned(), |time| context.local(time));
+        let newest = here.snapshots().last().map(|(_, entry, _)| entry.time);
         let findings = sync::judge(&held, mirror, &here, &all);
         let state = match (findings.first(), lacks) {
             (Some(finding), _) => {
                 let error = finding.error(&mirror.name);
                 done.add(Outcome::Rollback, error.chain());
-                "shows an older state".to_owned()
+                finding.state()
             }
-            (None, 0) => "current".to_owned(),
-            (None, lacks) => {
+            (None, 0) => "current",
+            (None, _) => {
                 behind.push(mirror.name.clone());
-                format!("behind by {}", counted(lacks, "snapshot", "snapshots"))
+                "behind"
             }
         };
-        tell_state(
-            context,
-            &mirror.name,
-            mirror.repo.store().location().to_string(),
-            &state,
-            &newest,
-        );
+        tell_state(context, mirror, state, lacks, newest);
     }
     for away in &opened.mirrors.away {
         behind.push(away.name.clone());
-        let state = format!("not there ({})", away.error.chain());
-        tell_state(context, &away.name, String::new(), &state, "");
+        let (name, why) = (&away.name, away.error.chain());
+        context.ui().line(&format!("{name}  not there ({why})    "));
+        context.ui().event(&Event::Mirror {
+            name,
+            state: "unreachable",
+            snapshots_behind: None,
+            newest: None,
+        });
     }
     let (places, _) = places::all(context)?;
     for (at, place) in places.iter().enumerate() {
@@ -141,13 +139,29 @@ fn list(context: &Context, done: &mut Done) -> Result<()> {
     Ok(())
 }
 
-fn tell_state(context: &Context, name: &str, location: String, state: &str, newest: &str) {
-    context
-        .ui()
-        .line(&format!("{name}  {state}  {newest}  {location}"));
-    context.ui().event(&Event::Mirror {
-        location: name,
+/// One line and one event of a mirror that is there: it lacks so many snapshots, and its newest one is of that time.
+fn tell_state(
+    context: &Context,
+    mirror: &Mirror,
+    state: &str,
+    lacks: u64,
+    newest: Option<Timestamp>,
+) {
+    let words = match state {
+        "current" => state.to_owned(),
+        "behind" => format!("behind by {}", counted(lacks, "snapshot", "snapshots")),
+        _ => "shows an older state".to_owned(),
+    };
+    let local = newest.map(|time| context.local(time.seconds));
+    let local = local.unwrap_or_else(|| "no snapshot".to_owned());
+    let (name, location) = (&mirror.name, mirror.repo.store().location());
+    let ui = context.ui();
+    ui.line(&format!("{name}  {words}  {local}  {location}"));
+    ui.event(&Event::Mirror {
+        name,
         state,
+        snapshots_behind: Some(lacks),
+        newest: newest.map(|time| moment_to_rfc3339(time.seconds)),
     });
 }
 

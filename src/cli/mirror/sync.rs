@@ -62,7 +62,22 @@ pub fn run(args: &SyncArgs, context: &Context, done: &mut Done) -> Result<()> {
 }
 
 fn behind(context: &Context, name: &str, error: &Error, done: &mut Done) {
-    context.ui().problem(error);
+    let told = Error::new(error.kind(), name.to_owned()).because(error.chain());
+    context.ui().problem(&match error.hint_text() {
+        Some(hint) => told.hint(hint.to_owned()),
+        None => told,
+    });
+    let state = match error.kind() {
+        Kind::Rollback => "rolled-back",
+        Kind::Unreachable => "unreachable",
+        _ => "behind",
+    };
+    context.ui().event(&Event::Mirror {
+        name,
+        state,
+        snapshots_behind: None,
+        newest: None,
+    });
     let outcome = match error.kind() {
         Kind::Rollback => Outcome::Rollback,
         Kind::Damaged => Outcome::Damage,
@@ -113,6 +128,13 @@ fn tell_sync(
     done: &mut Done,
 ) {
     let ui = context.ui();
+    let left = report.left.len() as u64;
+    ui.event(&Event::Mirror {
+        name,
+        state: if left == 0 { "current" } else { "behind" },
+        snapshots_behind: Some(left),
+        newest: None,
+    });
     if report.is_nothing() {
         ui.line(&format!("{name} is current, nothing was missing"));
         return;
@@ -125,10 +147,10 @@ fn tell_sync(
         counted(objects, "object", "objects"),
         size_to_text(report.bytes)
     );
-    match report.left.len() {
+    match left {
         0 => ui.line(&format!("{name} is current after {took}: {brought}")),
         left => {
-            let left = counted(left as u64, "snapshot", "snapshots");
+            let left = counted(left, "snapshot", "snapshots");
             ui.line(&format!(
                 "{name}: {brought} in {took}; {left} stay behind, since no mirror has all they need"
             ));
@@ -138,10 +160,6 @@ fn tell_sync(
             );
         }
     }
-    ui.event(&Event::Mirror {
-        location: name,
-        state: "current",
-    });
 }
 
 /// What is wrong with the history that a mirror shows.

@@ -52,11 +52,11 @@ impl Store for Lying {
         self.inner.location()
     }
 
-    fn get(&self, name: &Name, len_max: u64) -> Result<Vec<u8>> {
+    fn get_into(&self, name: &Name, len_max: u64, into: &mut Vec<u8>) -> Result<()> {
         if self.lie == Lie::ReadsLate && self.put.swap(false, Ordering::Relaxed) {
             return Err(Error::new(Kind::NotFound, "read it"));
         }
-        self.inner.get(name, len_max)
+        self.inner.get_into(name, len_max, into)
     }
 
     fn get_range(&self, name: &Name, range: Range<u64>) -> Result<Vec<u8>> {

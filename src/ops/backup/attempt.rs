@@ -23,7 +23,7 @@ use crate::repo::look::Look;
 use crate::repo::mirrors::Mirror;
 use crate::repo::packer::{Packer, Sharing};
 use crate::repo::publish::{self, Outcome, Presence, Session};
-use crate::repo::view;
+use crate::repo::{unlisted, view};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -64,6 +64,7 @@ impl Attempt<'_> {
         let couriers = Couriers::default();
         let with = With {
             leader: self.leader,
+            others,
             author: self.author,
             by: By {
                 host: self.host,
@@ -144,7 +145,8 @@ impl Attempt<'_> {
         uploads: &Uploads<'_>,
     ) -> Result<Option<(Report, Arc<Index>)>> {
         let sealer = Arc::clone(session.sealer());
-        let ground = self.ground(session.presence(), chains, parent, &mut |run| {
+        let presence = session.presence_mut();
+        let ground = self.ground(presence, chains, parent, &mut |run| {
             let (area, record) = run.encode();
             let kind = ObjectKind::IndexRun;
             self.repo
@@ -190,8 +192,8 @@ impl Attempt<'_> {
     fn rehearse(&self, force: bool) -> Result<Report> {
         let mut chains = Chains::read(self.repo, self.monitor)?;
         let parent = self.parent(&chains);
-        let presence = Presence::read(self.repo, self.monitor)?;
-        let ground = self.ground(&presence, &mut chains, parent, &mut |_| Ok(Vec::new()))?;
+        let mut presence = Presence::read(self.repo, self.monitor)?;
+        let ground = self.ground(&mut presence, &mut chains, parent, &mut |_| Ok(Vec::new()))?;
         let walk = self.walk(&ground, force);
         Ok(walk.run(Packing::Nowhere(0), &mut || Ok(()))?.report)
     }
@@ -199,12 +201,17 @@ impl Attempt<'_> {
     /// Opens the index, looks again, and tells whether the parent vouches.
     fn ground(
         &self,
-        presence: &Presence,
+        presence: &mut Presence,
         chains: &mut Chains,
         parent: Option<Parent>,
         publish: &mut (dyn FnMut(&Run) -> Result<Vec<Id>> + Send),
     ) -> Result<Ground> {
-        let index = Index::open(self.repo, presence, self.monitor, publish)?;
+        let mut index = Index::open(self.repo, presence, self.monitor, publish)?;
+        let unlisted = unlisted::find(self.repo, presence, &index)?;
+        if !unlisted.is_empty() {
+            presence.extend(unlisted);
+            index = Index::open(self.repo, presence, self.monitor, publish)?;
+        }
         chains.look_again(self.repo, self.monitor)?;
         let losses = presence.losses();
         let knows =

@@ -6,7 +6,7 @@
 
 use crate::error::{Error, Kind, Result};
 use crate::id::Id;
-use crate::mirror::copy::copy;
+use crate::mirror::copy::{Wrong, copy};
 use crate::monitor::{Aside, Monitor};
 use crate::name::{Folder, Name};
 use crate::ops::keys_and_marks;
@@ -51,6 +51,8 @@ pub(crate) struct Uploads<'scope> {
 #[derive(Clone, Copy)]
 pub(crate) struct With<'a> {
     pub(crate) leader: &'a Mirror,
+    /// All but the leader.
+    pub(crate) others: &'a [&'a Mirror],
     pub(crate) author: &'a Author,
     pub(crate) by: By<'a>,
     pub(crate) couriers: &'a Couriers,
@@ -213,7 +215,15 @@ impl Upload<'_> {
             false => &self.with.couriers.far,
         };
         let mut buffer = courier.lock().unwrap_or_else(PoisonError::into_inner);
-        copy(&**self.with.leader.repo.store(), &*to, &name, &mut buffer)?;
+        // What the leader does not give back another may have by now.
+        let all = std::iter::once(&self.with.leader).chain(self.with.others);
+        let all = all.filter(|mirror| mirror.name != self.mirror.name);
+        let all: Vec<&dyn Store> = all.map(|mirror| &**mirror.repo.store() as _).collect();
+        let wrong = match session.presence().packs().contains_key(&pack) {
+            true => Wrong::Left,
+            false => Wrong::Removed,
+        };
+        copy(&all, &*to, &name, wrong, &mut buffer)?;
         drop(buffer);
         session.has_put(pack, len);
         Ok(())

@@ -18,6 +18,7 @@ use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
 use object_store::list::PaginatedListStore;
 use object_store::{ObjectStore, RetryConfig};
 use std::fmt;
+use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -116,6 +117,16 @@ fn unusable(error: object_store::Error) -> Error {
     Error::new(Kind::Usage, "read the settings and credentials").because(error.to_string())
 }
 
+/// Those of the variables that are set, under the keys that the library has for them.
+fn settled<'a, K: FromStr>(
+    access: &'a Access,
+    names: &'a [&str],
+) -> impl Iterator<Item = (K, &'a String)> {
+    let key = |name: &str| name.to_ascii_lowercase().parse().ok();
+    let set = names.iter();
+    set.filter_map(move |name| Some((key(name)?, access.variables.get(*name)?)))
+}
+
 fn s3(
     address: &BucketAddress,
     settings: &Settings,
@@ -128,13 +139,8 @@ fn s3(
         .path_style
         .unwrap_or(settings.endpoint.is_some() || bucket.contains('.'));
     let mut builder = AmazonS3Builder::new();
-    for name in AWS {
-        if let (Some(value), Ok(key)) = (
-            access.variables.get(name),
-            name.to_ascii_lowercase().parse::<AmazonS3ConfigKey>(),
-        ) {
-            builder = builder.with_config(key, value);
-        }
+    for (key, value) in settled::<AmazonS3ConfigKey>(access, &AWS) {
+        builder = builder.with_config(key, value);
     }
     let variable = |name: &str| access.variables.get(name).cloned();
     let region = settings.region.clone();
@@ -195,13 +201,8 @@ fn gcs(
             }
         };
     } else {
-        for name in GOOGLE {
-            if let (Some(value), Ok(key)) = (
-                access.variables.get(name),
-                name.to_ascii_lowercase().parse::<GoogleConfigKey>(),
-            ) {
-                builder = builder.with_config(key, value);
-            }
+        for (key, value) in settled::<GoogleConfigKey>(access, &GOOGLE) {
+            builder = builder.with_config(key, value);
         }
     }
     if let Some(endpoint) = &settings.endpoint {
@@ -239,13 +240,8 @@ fn azure(
             false => builder.with_access_key(key),
         };
     } else {
-        for name in AZURE {
-            if let (Some(value), Ok(key)) = (
-                access.variables.get(name),
-                name.to_ascii_lowercase().parse::<AzureConfigKey>(),
-            ) {
-                builder = builder.with_config(key, value);
-            }
+        for (key, value) in settled::<AzureConfigKey>(access, &AZURE) {
+            builder = builder.with_config(key, value);
         }
     }
     if let Some(endpoint) = &settings.endpoint {

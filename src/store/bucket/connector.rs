@@ -5,7 +5,7 @@
 
 use crate::error::Error;
 use crate::store::answer::{Answer, TEXT_MAX};
-use crate::store::wire::{Lost, Wire};
+use crate::store::wire::{Lost, Wire, web_page};
 use async_trait::async_trait;
 use bytes::Bytes;
 use http::header::{CONTENT_RANGE, CONTENT_TYPE};
@@ -114,12 +114,8 @@ impl HttpService for Service {
         let (parts, body) = request.into_parts();
         let body = body.collect().await?.to_bytes();
         let is_head = parts.method == Method::HEAD;
-        let url = reqwest::Url::parse(&parts.uri.to_string()).map_err(|error| {
-            note(Lost {
-                why: error.to_string(),
-                again: false,
-            })
-        })?;
+        let url = reqwest::Url::parse(&parts.uri.to_string())
+            .map_err(|error| note(Lost::for_good(error.to_string())))?;
         let is_metadata = url.host_str().is_some_and(|host| METADATA.contains(&host));
         let sent = self.0.send(parts.method, url, parts.headers, body);
         let reply = if is_metadata {
@@ -134,11 +130,7 @@ impl HttpService for Service {
         let kind = reply.headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
         if reply.status.is_success() && kind.is_some_and(|kind| kind.starts_with(b"text/html")) {
             // Taken for an answer, it would be a put that never was, or an empty list.
-            return Err(note(Lost {
-                why: "a web page came instead of an answer: a login may be due on this network"
-                    .to_owned(),
-                again: false,
-            }));
+            return Err(note(web_page()));
         }
         // rclone sends the part it was asked for, and says 200 to it.
         let is_part = reply.status == StatusCode::OK && reply.headers.contains_key(CONTENT_RANGE);
@@ -168,8 +160,5 @@ impl HttpService for Service {
 }
 
 fn nobody() -> Lost {
-    Lost {
-        why: "no credentials were given, and this machine has none from its cloud".to_owned(),
-        again: false,
-    }
+    Lost::for_good("no credentials were given, and this machine has none from its cloud")
 }

@@ -223,12 +223,6 @@ impl Store for BucketStore {
         &self.location
     }
 
-    fn get(&self, name: &Name, len_max: u64) -> Result<Vec<u8>> {
-        let mut bytes = Vec::new();
-        self.get_into(name, len_max, &mut bytes)?;
-        Ok(bytes)
-    }
-
     fn get_into(&self, name: &Name, len_max: u64, into: &mut Vec<u8>) -> Result<()> {
         let what = || self.location.reading(name);
         let take = async |got| read_into(got, len_max, into).await;

@@ -166,12 +166,6 @@ impl Store for SftpStore {
         &self.location
     }
 
-    fn get(&self, name: &Name, len_max: u64) -> Result<Vec<u8>> {
-        let mut bytes = Vec::new();
-        self.get_into(name, len_max, &mut bytes)?;
-        Ok(bytes)
-    }
-
     fn get_into(&self, name: &Name, len_max: u64, into: &mut Vec<u8>) -> Result<()> {
         let path = self.at(&name.path());
         let what = || self.location.reading(name);

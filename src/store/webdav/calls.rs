@@ -6,7 +6,7 @@ use crate::store::access::{Access, Secret};
 use crate::store::address::{Settings, WebdavAddress};
 use crate::store::answer::{Answer, TEXT_MAX, lost};
 use crate::store::runtime::wait;
-use crate::store::wire::{Lost, Wire, is_loopback};
+use crate::store::wire::{Lost, Wire, is_loopback, web_page};
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
@@ -187,11 +187,7 @@ impl Calls {
         let is_page = head(CONTENT_TYPE).is_some_and(|kind| kind.starts_with("text/html"));
         // Servers confirm with 201 and 204, some with a page; 200 and a page is a gateway that answers everything.
         if is_page && reply.status.as_u16() == 200 && !is_looked_at {
-            return Err(Lost {
-                why: "a web page came instead of an answer: a login may be due on this network"
-                    .to_owned(),
-                again: false,
-            });
+            return Err(web_page());
         }
         let start = head(CONTENT_RANGE).and_then(|part| part.strip_prefix("bytes "));
         let start = start.and_then(|part| part.split('-').next()?.trim().parse().ok());

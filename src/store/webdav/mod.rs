@@ -292,7 +292,7 @@ impl Store for WebdavStore {
         &self.location
     }
 
-    fn get(&self, name: &Name, len_max: u64) -> Result<Vec<u8>> {
+    fn get_into(&self, name: &Name, len_max: u64, into: &mut Vec<u8>) -> Result<()> {
         let what = self.location.reading(name);
         let path = self.calls.path(&name.path());
         let got = self
@@ -308,7 +308,8 @@ impl Store for WebdavStore {
             let why = format!("it has more than the {len_max} bytes that are allowed");
             return Err(Error::new(Kind::Damaged, what).because(why));
         }
-        Ok(got.body)
+        *into = got.body;
+        Ok(())
     }
 
     fn get_range(&self, name: &Name, range: Range<u64>) -> Result<Vec<u8>> {
