@@ -59,6 +59,8 @@ mod numbers;
 mod overwrite;
 /// Nothing in clear, on a mirror or on the device.
 mod privacy;
+/// Sessions and collectors as a model, every state of which is met.
+mod protocol;
 /// A proxy that does harm on purpose.
 #[cfg(feature = "remote")]
 #[path = "util/proxy.rs"]
