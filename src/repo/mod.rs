@@ -10,6 +10,7 @@ pub mod create;
 pub mod heads;
 pub mod index;
 pub mod keyring;
+pub mod ledger;
 pub mod loader;
 pub mod look;
 pub mod mirrors;

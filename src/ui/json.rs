@@ -61,6 +61,17 @@ pub enum Event<'a> {
     Snapshot(SnapshotEvent<'a>),
     /// A mirror was made.
     Mirror { location: &'a str, state: &'a str },
+    /// A mirror in a list: what it holds, and when the object was last read back that has waited longest.
+    #[serde(rename = "mirror")]
+    Held {
+        location: &'a str,
+        state: &'a str,
+        bytes: Option<u64>,
+        oldest_read: Option<String>,
+        never_read: Option<u64>,
+        damaged: Option<u64>,
+        delete: Option<bool>,
+    },
     /// Something about mirrors that their owner should know.
     Finding {
         rule: &'a str,
