@@ -161,7 +161,7 @@ fn tell_source(context: &Context, mirror: &str, report: &Report, args: &Wanted) 
             let age = oldest.map_or(0, |oldest| now - oldest);
             let age = age_to_text(u64::try_from(age).unwrap_or(0));
             return context.ui().detail(&format!(
-                "{mirror}  everything was read back within {age}; --all reads it again"
+                "{mirror}  goes by what was read back within {age}; --all reads everything again"
             ));
         }
         (false, never) => format!(

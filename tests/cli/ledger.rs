@@ -95,7 +95,8 @@ fn what_was_read_back_is_not_due() {
 #[test]
 fn a_budget_ends_the_reading_and_the_next_run_goes_on() {
     let env = world();
-    let packs = contents(&env.path("usb/packs")).len() as u64;
+    let packs = contents(&env.path("usb/packs")).into_iter();
+    let packs = packs.filter(|(_, bytes)| !bytes.is_empty()).count() as u64;
     let mut read = 0;
     let mut runs = 0;
     while read < packs {
@@ -135,7 +136,7 @@ fn heal_knows_what_verify_found() {
     env.run(["verify", "--due"]).expect(5);
     let ran = env.run(["heal"]).expect(0);
     assert_eq!(ran.out().matches("read back: ok").count(), 1, "{ran}");
-    assert!(!ran.stdout.contains("everything was read"), "{ran}");
+    assert!(!ran.stdout.contains("so everything was read"), "{ran}");
     assert_eq!(listed(&env, "damaged"), "0");
     // Another pack that has rotted since, nobody knows of: heal has not read it.
     let before = fs::read(&pack).unwrap();
@@ -168,7 +169,7 @@ fn where_nobody_has_verified_heal_reads_everything() {
     // And the ledger knows that it has.
     assert!(listed(&env, "oldest_read").starts_with("\"2"));
     let ran = env.run(["heal"]).expect(0);
-    assert!(!ran.stdout.contains("everything was read"), "{ran}");
+    assert!(!ran.stdout.contains("so everything was read"), "{ran}");
     env.run(["verify"]).expect(0);
 }
 

@@ -163,7 +163,9 @@ fn enter(
     let writer = open::writer(context, &look.repo);
     let entered =
         writer.and_then(|writer| known.enter(look, report, how, (writer, &**context.host())));
-    if let Err(error) = entered {
+    if let Err(error) = entered
+        && context.globals().verbose > 0
+    {
         context.ui().end_progress();
         context.ui().detail(&format!(
             "{mirror}: not entered in the ledger: {}",

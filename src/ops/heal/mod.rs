@@ -91,8 +91,13 @@ pub fn run(mirrors: &Mirrors, mirror: &Mirror, options: Options<'_>, by: By<'_>)
         false => None,
     };
     let told = known.ledger.damaged();
+    let told: Vec<_> = told.iter().filter_map(|path| Name::at_path(path)).collect();
+    // What was read and found bad was read.
+    let ledger = &known.ledger;
+    let never = |name: &&Name| ledger.knows(name) && ledger.last_read(name, LEVEL_STORED).is_none();
+    report.age.never -= told.iter().filter(never).count() as u64;
     let found = Found {
-        told: told.iter().filter_map(|path| Name::at_path(path)).collect(),
+        told,
         read: read
             .iter()
             .flat_map(|read| &read.damaged)
