@@ -403,7 +403,7 @@ fn verify_entered_in_the_ledger() {
         let monitor = Collected::default();
         let repo = world.client.open().unwrap();
         let look = Look::at(&repo, &monitor).unwrap();
-        let mut known = Known::read(&look, 10).unwrap();
+        let mut known = Known::read(&look, FixedHost::new(1).now().seconds).unwrap();
         let options = Options {
             level: Level::Content,
             workers: 2,

@@ -128,11 +128,6 @@ impl Done {
         self.what.push(what.into());
     }
 
-    /// Whether this is among them.
-    pub fn has(&self, outcome: Outcome) -> bool {
-        self.outcomes.contains(&outcome)
-    }
-
     /// The command that helps.
     pub fn hint(&mut self, hint: impl Into<String>) {
         self.hint = Some(hint.into());

@@ -83,9 +83,10 @@ pub fn run(args: &VerifyArgs, context: &Context) -> Result<Done> {
         true => due::run(context, &opened.mirrors, level, budget, &mut done)?,
         false => mirrors(context, &opened.mirrors, level, &mut done)?,
     }
-    if !args.heal || !done.has(Outcome::Damage) {
+    if !args.heal || !done.has_damage() {
         return Ok(done);
     }
+    context.ui().forget_damage();
     let mut healed = Done::well();
     heal::mirrors(context, &mut opened, &heal::Wanted::default(), &mut healed)?;
     Ok(healed)
