@@ -341,6 +341,7 @@ complete -c heirloom -n "__fish_heirloom_using_subcommand extract" -s h -l help 
 complete -c heirloom -n "__fish_heirloom_using_subcommand verify" -l level -d 'How deeply to look' -r -f -a "structure\t'Every needed object is there at the right size, the small ones are whole'
 stored\t'And every stored byte is read and compared with the name of its object'
 content\t'And every box is opened, every block expanded, every id recomputed'"
+complete -c heirloom -n "__fish_heirloom_using_subcommand verify" -l budget -d 'The same, and end after so many bytes or so long a time of each mirror, as in 2GiB or 20m' -r
 complete -c heirloom -n "__fish_heirloom_using_subcommand verify" -s r -l repo -d 'Where the repository is, once for each mirror: a folder, s3://bucket/prefix, sftp://host/path and others [default: the mirrors of heirloom.toml, else heirloom/repository in $XDG_DATA_HOME or ~/.local/share]' -r
 complete -c heirloom -n "__fish_heirloom_using_subcommand verify" -s M -l mirror -d 'Work with this mirror of heirloom.toml alone, once for each' -r
 complete -c heirloom -n "__fish_heirloom_using_subcommand verify" -l config -d 'The configuration [default: heirloom/heirloom.toml in $XDG_CONFIG_HOME or ~/.config, if it exists]' -r -F
@@ -361,6 +362,9 @@ never\t'Nowhere'"
 complete -c heirloom -n "__fish_heirloom_using_subcommand verify" -l cache-dir -d 'Where to keep what can be made again' -r -F
 complete -c heirloom -n "__fish_heirloom_using_subcommand verify" -l memory -d 'Memory to keep within, at least 147MiB' -r
 complete -c heirloom -n "__fish_heirloom_using_subcommand verify" -l wait -d 'Wait so long for another heirloom of this device, as in 90s, 15m or 2h' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand verify" -l all -d 'Read everything [default]'
+complete -c heirloom -n "__fish_heirloom_using_subcommand verify" -l due -d 'Read what has not been read back for verify_every [default: 30d], the longest unread first'
+complete -c heirloom -n "__fish_heirloom_using_subcommand verify" -l heal -d 'Then heal what was found'
 complete -c heirloom -n "__fish_heirloom_using_subcommand verify" -l no-key -d 'Use no secret: compare every object with its name'
 complete -c heirloom -n "__fish_heirloom_using_subcommand verify" -l words -d 'Ask for the twelve recovery words'
 complete -c heirloom -n "__fish_heirloom_using_subcommand verify" -l json -d 'One JSON object per line on stdout'
@@ -371,6 +375,7 @@ complete -c heirloom -n "__fish_heirloom_using_subcommand verify" -s h -l help -
 complete -c heirloom -n "__fish_heirloom_using_subcommand check" -l level -d 'How deeply to look' -r -f -a "structure\t'Every needed object is there at the right size, the small ones are whole'
 stored\t'And every stored byte is read and compared with the name of its object'
 content\t'And every box is opened, every block expanded, every id recomputed'"
+complete -c heirloom -n "__fish_heirloom_using_subcommand check" -l budget -d 'The same, and end after so many bytes or so long a time of each mirror, as in 2GiB or 20m' -r
 complete -c heirloom -n "__fish_heirloom_using_subcommand check" -s r -l repo -d 'Where the repository is, once for each mirror: a folder, s3://bucket/prefix, sftp://host/path and others [default: the mirrors of heirloom.toml, else heirloom/repository in $XDG_DATA_HOME or ~/.local/share]' -r
 complete -c heirloom -n "__fish_heirloom_using_subcommand check" -s M -l mirror -d 'Work with this mirror of heirloom.toml alone, once for each' -r
 complete -c heirloom -n "__fish_heirloom_using_subcommand check" -l config -d 'The configuration [default: heirloom/heirloom.toml in $XDG_CONFIG_HOME or ~/.config, if it exists]' -r -F
@@ -391,6 +396,9 @@ never\t'Nowhere'"
 complete -c heirloom -n "__fish_heirloom_using_subcommand check" -l cache-dir -d 'Where to keep what can be made again' -r -F
 complete -c heirloom -n "__fish_heirloom_using_subcommand check" -l memory -d 'Memory to keep within, at least 147MiB' -r
 complete -c heirloom -n "__fish_heirloom_using_subcommand check" -l wait -d 'Wait so long for another heirloom of this device, as in 90s, 15m or 2h' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand check" -l all -d 'Read everything [default]'
+complete -c heirloom -n "__fish_heirloom_using_subcommand check" -l due -d 'Read what has not been read back for verify_every [default: 30d], the longest unread first'
+complete -c heirloom -n "__fish_heirloom_using_subcommand check" -l heal -d 'Then heal what was found'
 complete -c heirloom -n "__fish_heirloom_using_subcommand check" -l no-key -d 'Use no secret: compare every object with its name'
 complete -c heirloom -n "__fish_heirloom_using_subcommand check" -l words -d 'Ask for the twelve recovery words'
 complete -c heirloom -n "__fish_heirloom_using_subcommand check" -l json -d 'One JSON object per line on stdout'
@@ -419,7 +427,8 @@ complete -c heirloom -n "__fish_heirloom_using_subcommand heal" -l cache-dir -d 
 complete -c heirloom -n "__fish_heirloom_using_subcommand heal" -l memory -d 'Memory to keep within, at least 147MiB' -r
 complete -c heirloom -n "__fish_heirloom_using_subcommand heal" -l wait -d 'Wait so long for another heirloom of this device, as in 90s, 15m or 2h' -r
 complete -c heirloom -n "__fish_heirloom_using_subcommand heal" -s n -l dry-run -d 'Say what would be done, and write nothing'
-complete -c heirloom -n "__fish_heirloom_using_subcommand heal" -l no-key -d 'Use no secret: replace what is there and damaged; what is missing stays so'
+complete -c heirloom -n "__fish_heirloom_using_subcommand heal" -l all -d 'Read everything first, whatever the last verify said'
+complete -c heirloom -n "__fish_heirloom_using_subcommand heal" -l no-key -d 'Use no secret: read everything, replace what is there and damaged; what is missing stays so'
 complete -c heirloom -n "__fish_heirloom_using_subcommand heal" -l words -d 'Ask for the twelve recovery words'
 complete -c heirloom -n "__fish_heirloom_using_subcommand heal" -l json -d 'One JSON object per line on stdout'
 complete -c heirloom -n "__fish_heirloom_using_subcommand heal" -s q -l quiet -d 'Errors and the summary only'
@@ -447,7 +456,8 @@ complete -c heirloom -n "__fish_heirloom_using_subcommand repair" -l cache-dir -
 complete -c heirloom -n "__fish_heirloom_using_subcommand repair" -l memory -d 'Memory to keep within, at least 147MiB' -r
 complete -c heirloom -n "__fish_heirloom_using_subcommand repair" -l wait -d 'Wait so long for another heirloom of this device, as in 90s, 15m or 2h' -r
 complete -c heirloom -n "__fish_heirloom_using_subcommand repair" -s n -l dry-run -d 'Say what would be done, and write nothing'
-complete -c heirloom -n "__fish_heirloom_using_subcommand repair" -l no-key -d 'Use no secret: replace what is there and damaged; what is missing stays so'
+complete -c heirloom -n "__fish_heirloom_using_subcommand repair" -l all -d 'Read everything first, whatever the last verify said'
+complete -c heirloom -n "__fish_heirloom_using_subcommand repair" -l no-key -d 'Use no secret: read everything, replace what is there and damaged; what is missing stays so'
 complete -c heirloom -n "__fish_heirloom_using_subcommand repair" -l words -d 'Ask for the twelve recovery words'
 complete -c heirloom -n "__fish_heirloom_using_subcommand repair" -l json -d 'One JSON object per line on stdout'
 complete -c heirloom -n "__fish_heirloom_using_subcommand repair" -s q -l quiet -d 'Errors and the summary only'
@@ -481,7 +491,7 @@ complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and not __fish
 complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and not __fish_seen_subcommand_from add list test sync remove help" -l no-cache -d 'Keep no cache: slower, never different'
 complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and not __fish_seen_subcommand_from add list test sync remove help" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and not __fish_seen_subcommand_from add list test sync remove help" -f -a "add" -d 'Add a mirror: try the place out, write it into heirloom.toml, and bring it everything'
-complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and not __fish_seen_subcommand_from add list test sync remove help" -f -a "list" -d 'List the mirrors, what each lacks and what they share'
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and not __fish_seen_subcommand_from add list test sync remove help" -f -a "list" -d 'List the mirrors: what each lacks, how much it holds, when all of it was last read back, and what they share'
 complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and not __fish_seen_subcommand_from add list test sync remove help" -f -a "test" -d 'Try out what a place really does; nothing stays behind'
 complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and not __fish_seen_subcommand_from add list test sync remove help" -f -a "sync" -d 'Bring mirrors what others have'
 complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and not __fish_seen_subcommand_from add list test sync remove help" -f -a "remove" -d 'Forget a mirror; nothing is deleted there'
@@ -621,7 +631,7 @@ complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_see
 complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from remove" -l no-cache -d 'Keep no cache: slower, never different'
 complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from remove" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from help" -f -a "add" -d 'Add a mirror: try the place out, write it into heirloom.toml, and bring it everything'
-complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from help" -f -a "list" -d 'List the mirrors, what each lacks and what they share'
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from help" -f -a "list" -d 'List the mirrors: what each lacks, how much it holds, when all of it was last read back, and what they share'
 complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from help" -f -a "test" -d 'Try out what a place really does; nothing stays behind'
 complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from help" -f -a "sync" -d 'Bring mirrors what others have'
 complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from help" -f -a "remove" -d 'Forget a mirror; nothing is deleted there'
@@ -812,7 +822,7 @@ complete -c heirloom -n "__fish_heirloom_using_subcommand help; and not __fish_s
 complete -c heirloom -n "__fish_heirloom_using_subcommand help; and not __fish_seen_subcommand_from init backup snapshots ls restore verify heal mirror key cat help" -f -a "cat" -d 'Spell out one object of the repository'
 complete -c heirloom -n "__fish_heirloom_using_subcommand help; and not __fish_seen_subcommand_from init backup snapshots ls restore verify heal mirror key cat help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c heirloom -n "__fish_heirloom_using_subcommand help; and __fish_seen_subcommand_from mirror" -f -a "add" -d 'Add a mirror: try the place out, write it into heirloom.toml, and bring it everything'
-complete -c heirloom -n "__fish_heirloom_using_subcommand help; and __fish_seen_subcommand_from mirror" -f -a "list" -d 'List the mirrors, what each lacks and what they share'
+complete -c heirloom -n "__fish_heirloom_using_subcommand help; and __fish_seen_subcommand_from mirror" -f -a "list" -d 'List the mirrors: what each lacks, how much it holds, when all of it was last read back, and what they share'
 complete -c heirloom -n "__fish_heirloom_using_subcommand help; and __fish_seen_subcommand_from mirror" -f -a "test" -d 'Try out what a place really does; nothing stays behind'
 complete -c heirloom -n "__fish_heirloom_using_subcommand help; and __fish_seen_subcommand_from mirror" -f -a "sync" -d 'Bring mirrors what others have'
 complete -c heirloom -n "__fish_heirloom_using_subcommand help; and __fish_seen_subcommand_from mirror" -f -a "remove" -d 'Forget a mirror; nothing is deleted there'

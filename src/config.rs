@@ -23,6 +23,16 @@ pub struct Config {
     pub compression: Option<String>,
     /// The mirrors, by name.
     pub mirror: BTreeMap<String, Mirror>,
+    /// How stored data is read back.
+    pub verify: Verify,
+}
+
+/// The `[verify]` table.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(default, deny_unknown_fields)]
+pub struct Verify {
+    /// Within what time every stored byte is to be read back, as in `30d`.
+    pub every: Option<String>,
 }
 
 /// One `[mirror.NAME]` table.
@@ -35,6 +45,8 @@ pub struct Mirror {
     pub removable: bool,
     /// How long it may be away, as in `14d`.
     pub max_age: Option<String>,
+    /// Within what time everything there is to be read back, where it differs from `[verify] every`.
+    pub verify_every: Option<String>,
     /// What one fire or theft takes.
     pub site: Option<String>,
     /// The server of a bucket.

@@ -134,6 +134,17 @@ impl Name {
         }
     }
 
+    /// The object whose [`Name::path`] this is.
+    pub fn at_path(path: &str) -> Option<Self> {
+        let (folder, leaf) = match (path.split_once('/'), path.rsplit_once('/')) {
+            (Some((folder, _)), Some((_, leaf))) => (folder, leaf),
+            _ => ("", path),
+        };
+        let mut folders = Folder::ALL.into_iter();
+        let folder = folders.find(|known| known.path() == folder)?;
+        Self::new(folder, leaf).filter(|name| name.path() == path)
+    }
+
     /// Where it lies.
     pub fn folder(&self) -> Folder {
         self.folder
@@ -196,6 +207,23 @@ mod tests {
             format!("entries/{id}")
         );
         assert_eq!(Name::hashed(Packs, &id).to_string(), "pack abababab");
+        for name in [
+            Name::hashed(Packs, &id),
+            Name::hashed(Keys2, &id),
+            Name::marker(),
+        ] {
+            assert_eq!(Name::at_path(&name.path()), Some(name));
+        }
+        for path in [
+            "",
+            "packs",
+            "packs/",
+            "packs/cd/",
+            &format!("packs/{id}"),
+            "/mirror",
+        ] {
+            assert_eq!(Name::at_path(path), None, "{path}");
+        }
         assert!(Name::new(Intents, &format!("{}.12", "0".repeat(32))).is_some());
         let temporary = Name::new(Tmp, "probe-1").unwrap();
         assert_eq!(temporary.path(), "tmp/probe-1");

@@ -70,6 +70,15 @@ pub fn duration_to_text(seconds: f64) -> String {
     }
 }
 
+/// `12 min`, `5 hours`, `4 days`: how long ago something was, roughly.
+pub fn age_to_text(seconds: u64) -> String {
+    match seconds {
+        0..5400 => format!("{} min", seconds.div_ceil(60).max(1)),
+        5400..172_800 => format!("{} hours", (seconds + 1800) / 3600),
+        _ => format!("{} days", (seconds + 43_200) / 86_400),
+    }
+}
+
 /// Year, month 1-12 and day 1-31 of a count of days since 1970-01-01, in the proleptic Gregorian calendar.
 ///
 /// Howard Hinnant, "chrono-compatible low-level date algorithms", `civil_from_days`.
@@ -144,5 +153,8 @@ mod tests {
         assert_eq!(count_to_text(1_234_567), "1,234,567");
         assert_eq!(count_to_text(0), "0");
         assert_eq!(duration_to_text(700.0), "12 min");
+        assert_eq!(age_to_text(0), "1 min");
+        assert_eq!(age_to_text(7200), "2 hours");
+        assert_eq!(age_to_text(4 * 86_400 + 5), "4 days");
     }
 }

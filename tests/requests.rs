@@ -4,10 +4,14 @@
 
 use crate::client::{Client, Job, Places, TestHost, next_tick};
 use crate::world::noise;
+use heirloom::host::{FixedHost, Host};
 use heirloom::monitor::Collected;
 use heirloom::name::Name;
-use heirloom::ops::verify::Level;
+use heirloom::ops::verify::remember::Known;
+use heirloom::ops::verify::{self, Level, Options};
+use heirloom::repo::Writer;
 use heirloom::repo::chain::Chains;
+use heirloom::repo::look::Look;
 use heirloom::repo::view::Nodes;
 use heirloom::rescue;
 use heirloom::store::Store;
@@ -428,7 +432,7 @@ fn an_unchanged_backup_on_a_mirror_that_follows() {
     );
 }
 
-fn verify(level: Level) -> Vec<Called> {
+fn verified(level: Level) -> Vec<Called> {
     let world = World::backed_up();
     world.calls(|| assert!(world.client.verify(level).0.is_sound()))
 }
@@ -462,20 +466,50 @@ fn with<'a>(more: &[&'a str]) -> Vec<&'a str> {
 }
 
 #[test]
+fn verify_entered_in_the_ledger() {
+    let world = World::backed_up();
+    let read = |world: &World| {
+        let monitor = Collected::default();
+        let repo = world.client.open().unwrap();
+        let look = Look::at(&repo, &monitor).unwrap();
+        let mut known = Known::read(&look, FixedHost::new(1).now().seconds).unwrap();
+        let options = Options {
+            level: Level::Content,
+            workers: 2,
+        };
+        let (report, _) = verify::objects(&look, &known.scope(None), &options, &monitor).unwrap();
+        let writer = Writer {
+            device: [1; 16],
+            started_ns: 1,
+        };
+        let by = (writer, &FixedHost::new(1) as &dyn Host);
+        let how = (Level::Content, true);
+        known.enter(&look, &report, how, by).unwrap();
+    };
+    // Of the ledger the names, once more than for the listing of all; then one record. No snapshot is walked here.
+    let mut wanted = with(&["get packs: 2", "list ledger: 2", "put ledger: 1"]);
+    wanted.retain(|line| *line != "list ledger: 1");
+    assert_calls(&world.calls(|| read(&world)), &wanted);
+    // The record before it is read to be folded and read to be proven, and says nothing more after this one.
+    wanted.extend(["get ledger: 2", "delete ledger: 1"]);
+    assert_calls(&world.calls(|| read(&world)), &wanted);
+}
+
+#[test]
 fn verify_structure() {
     // Two directories; then the trees: a header and a block.
-    assert_calls(&verify(Level::Structure), &with(&["range packs: 4"]));
+    assert_calls(&verified(Level::Structure), &with(&["range packs: 4"]));
 }
 
 #[test]
 fn verify_stored() {
     // Each pack in one piece; then the trees: a header and a block.
     let packs = ["get packs: 2", "range packs: 2"];
-    assert_calls(&verify(Level::Stored), &with(&packs));
+    assert_calls(&verified(Level::Stored), &with(&packs));
 }
 
 #[test]
 fn verify_content() {
     let packs = ["get packs: 2", "range packs: 2"];
-    assert_calls(&verify(Level::Content), &with(&packs));
+    assert_calls(&verified(Level::Content), &with(&packs));
 }

@@ -292,6 +292,7 @@ impl Created {
                 state: "current",
                 snapshots_behind: None,
                 newest: None,
+                held: None,
             });
         }
     }

@@ -2,24 +2,28 @@
 
 use crate::cli::context::Context;
 use crate::cli::exit::{Done, Outcome};
-use crate::cli::open;
+use crate::cli::open::{self, Opened};
 use crate::cli::places;
+use crate::cli::verify::tell;
 use crate::error::{Error, Kind, Result};
 use crate::mirror::heal::Healed;
 use crate::monitor::Mending;
 use crate::name::Name;
-use crate::ops::heal::{self, Options, Report};
+use crate::ops::heal::{self, Options, Report, lost};
 use crate::ops::sync::By;
+use crate::repo::ledger::Age;
 use crate::repo::mirrors::Mirror;
 use crate::store::Store;
 use crate::ui::counted;
 use crate::ui::json::Event;
+use crate::units::age_to_text;
 use clap::Args;
 use std::sync::Arc;
 
 /// Replace what is damaged or missing on a mirror from the others
 ///
-/// Every object is read. A replacement must hash to the name, and what is damaged is kept until it has been read back.
+/// What the last verify found damaged is healed, and what index and chains say is missing; everything is read where no
+/// verify has run yet. A replacement must hash to the name, and what is damaged is kept until it has been read back.
 /// What no mirror has whole is named, and once every mirror has been asked, the next backup sends again what this device
 /// still has. No snapshot and no good object is ever deleted.
 #[derive(Args, Debug)]
@@ -30,7 +34,10 @@ pub struct HealArgs {
     /// Say what would be done, and write nothing
     #[arg(short = 'n', long)]
     dry_run: bool,
-    /// Use no secret: replace what is there and damaged; what is missing stays so
+    /// Read everything first, whatever the last verify said
+    #[arg(long, conflicts_with = "no_key")]
+    all: bool,
+    /// Use no secret: read everything, replace what is there and damaged; what is missing stays so
     #[arg(long)]
     no_key: bool,
 }
@@ -41,27 +48,45 @@ pub struct HealArgs {
 /// Those of opening; `Usage`, `Interrupted`. What cannot be mended is an outcome.
 pub fn run(args: &HealArgs, context: &Context) -> Result<Done> {
     let mut done = Done::well();
-    let tag = open::tag(context);
-    let options = Options {
+    let wanted = Wanted {
+        names: args.names.clone(),
         dry_run: args.dry_run,
-        workers: context.readers(),
-        tag: &tag,
+        all: args.all,
     };
     match args.no_key {
-        true => without_key(args, context, options, &mut done)?,
-        false => with_key(args, context, options, &mut done)?,
+        true => without_key(&wanted, context, &mut done)?,
+        false => {
+            let mut opened = open::repository(context)?;
+            mirrors(context, &mut opened, &wanted, &mut done)?;
+        }
     }
     Ok(done)
 }
 
-fn with_key(
-    args: &HealArgs,
+/// What to heal.
+#[derive(Clone, Debug, Default)]
+pub struct Wanted {
+    /// These mirrors, or all.
+    pub names: Vec<String>,
+    /// Write nothing.
+    pub dry_run: bool,
+    /// Read everything first.
+    pub all: bool,
+}
+
+/// Heals mirrors of an open repository, and says what became of each object.
+///
+/// # Errors
+/// As [`run`].
+pub fn mirrors(
     context: &Context,
-    options: Options<'_>,
+    opened: &mut Opened,
+    args: &Wanted,
     done: &mut Done,
 ) -> Result<()> {
-    let mut opened = open::repository(context)?;
     require_known(args, context, opened.mirrors.names())?;
+    let tag = open::tag(context);
+    let options = options(context, args, &tag);
     let held = open::hold(context, &mut opened.mirrors)?;
     let mending = Mending(&**context.ui());
     let by = By {
@@ -79,8 +104,10 @@ fn with_key(
     {
         let report = heal::run(&opened.mirrors, mirror, options, by)?;
         context.ui().end_progress();
+        tell_source(context, &mirror.name, &report, args);
         let objects = report.objects.iter().map(|(name, healed)| (name, healed));
-        tell(context, &mirror.name, objects, args.dry_run);
+        tell_objects(context, &mirror.name, objects, args.dry_run);
+        still(context, &mirror.name, &report, done);
         reports.push((mirror, report));
     }
     for away in opened.mirrors.away.iter().filter(|away| wanted(&away.name)) {
@@ -91,15 +118,19 @@ fn with_key(
         .iter()
         .map(|(mirror, report)| (*mirror, report))
         .collect();
-    let lost = heal::lost(&borrowed);
-    if !lost.is_empty() && !args.dry_run {
-        if let Err(error) = heal::mark_lost(&opened.mirrors, &lost, by) {
+    let lost = lost::packs(&borrowed);
+    if !lost.is_empty() {
+        let losses = lost::files(&opened.mirrors, &lost, by.monitor)?;
+        context.ui().end_progress();
+        context.ui().line(&format!(
+            "{} whole on no mirror: the next backup sends again what this device still has",
+            counted(lost.len() as u64, "pack is", "packs are")
+        ));
+        tell::losses(context, &losses);
+        if !args.dry_run
+            && let Err(error) = lost::mark(&opened.mirrors, &lost, by)
+        {
             context.ui().problem(&error);
-        } else {
-            context.ui().line(&format!(
-                "{} whole on no mirror: the next backup sends again what this device still has, and heirloom verify names the files",
-                counted(lost.len() as u64, "pack is", "packs are")
-            ));
         }
     }
     let left: usize = reports
@@ -110,12 +141,55 @@ fn with_key(
     Ok(())
 }
 
-fn without_key(
-    args: &HealArgs,
-    context: &Context,
-    options: Options<'_>,
-    done: &mut Done,
-) -> Result<()> {
+fn options<'a>(context: &Context, args: &Wanted, tag: &'a str) -> Options<'a> {
+    Options {
+        dry_run: args.dry_run,
+        all: args.all,
+        workers: context.readers(),
+        tag,
+    }
+}
+
+/// How it is known what is damaged.
+fn tell_source(context: &Context, mirror: &str, report: &Report, args: &Wanted) {
+    let now = context.host().now().seconds;
+    let Age { never, oldest, .. } = report.age;
+    let words = match (report.everything, never) {
+        (true, _) if args.all => return,
+        (true, _) => "no verify has run yet, so everything was read".to_owned(),
+        (false, 0) => {
+            let age = oldest.map_or(0, |oldest| now - oldest);
+            let age = age_to_text(u64::try_from(age).unwrap_or(0));
+            return context.ui().detail(&format!(
+                "{mirror}  goes by what was read back within {age}; --all reads everything again"
+            ));
+        }
+        (false, never) => format!(
+            "{} never read back yet: heirloom verify, or heal --all",
+            counted(never, "object was", "objects were")
+        ),
+    };
+    context.ui().line(&format!("{mirror}  {words}"));
+}
+
+/// What another mirror cannot mend.
+fn still(context: &Context, mirror: &str, report: &Report, done: &mut Done) {
+    for name in &report.still {
+        let what = "is not as it should be, and no other mirror can mend that";
+        context.ui().line(&format!("{mirror}  {name}  {what}"));
+        let object = name.path();
+        context.ui().event(&Event::Damage {
+            mirror,
+            object: &object,
+            what,
+        });
+        done.add(Outcome::Damage, format!("{name} on {mirror} {what}"));
+    }
+}
+
+fn without_key(args: &Wanted, context: &Context, done: &mut Done) -> Result<()> {
+    let tag = open::tag(context);
+    let options = options(context, args, &tag);
     let places = open::stores(context)?;
     require_known(args, context, places.iter().map(|(name, _)| name))?;
     let (mut names, mut stores): (Vec<String>, Vec<Arc<dyn Store>>) = (Vec::new(), Vec::new());
@@ -138,7 +212,7 @@ fn without_key(
         }
         let healed = heal::without_key(&stores, at, options, &Mending(&**context.ui()))?;
         context.ui().end_progress();
-        tell(context, name, healed.iter(), args.dry_run);
+        tell_objects(context, name, healed.iter(), args.dry_run);
         left += healed
             .values()
             .filter(|healed| **healed == Healed::Left)
@@ -149,7 +223,7 @@ fn without_key(
 }
 
 fn require_known<'a>(
-    args: &HealArgs,
+    args: &Wanted,
     context: &Context,
     known: impl Iterator<Item = &'a String>,
 ) -> Result<()> {
@@ -160,7 +234,7 @@ fn require_known<'a>(
     }
 }
 
-fn tell<'a>(
+fn tell_objects<'a>(
     context: &Context,
     mirror: &str,
     objects: impl Iterator<Item = (&'a Name, &'a Healed)>,
@@ -203,8 +277,7 @@ fn end(context: &Context, left: u64, done: &mut Done) {
         return;
     }
     let what = format!("{} could not be healed", counted(left, "object", "objects"));
-    let next =
-        "heirloom verify names the files; heirloom backup sends again what this device still has";
+    let next = "heirloom backup sends again what this device still has";
     context.ui().line(&format!("{what}         next: {next}"));
     done.add(Outcome::Damage, what);
     done.hint(next);

@@ -55,6 +55,7 @@ pub fn tell(context: &Context, kept: &[Kept], author: &Author, done: &mut Done) 
             state,
             snapshots_behind: None,
             newest: None,
+            held: None,
         });
     }
     if kept.len() > 1 {

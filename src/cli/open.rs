@@ -9,15 +9,17 @@ use crate::crypto::hash;
 use crate::device::{Device, DeviceLock};
 use crate::error::{Error, Kind, Result};
 use crate::format::header::RepoId;
+use crate::host::Host;
 use crate::id::{from_hex, to_hex};
 use crate::mirror::set::MirrorSet;
 use crate::ops::open as opening;
-use crate::repo::Repo;
 use crate::repo::author::{Author, Stamp};
 use crate::repo::found::Found;
 use crate::repo::keyring::Unlock;
 use crate::repo::look::Look;
 use crate::repo::mirrors::{Mirror, Mirrors};
+use crate::repo::{Repo, Writer};
+use crate::store::Store;
 use crate::ui::counted;
 use std::path::Path;
 use std::sync::Arc;
@@ -258,6 +260,28 @@ pub fn stamp(context: &Context) -> Stamp {
     }
 }
 
+fn started_ns(host: &dyn Host) -> u64 {
+    let now = host.now();
+    let seconds = now.seconds.unsigned_abs();
+    seconds
+        .wrapping_mul(1_000_000_000)
+        .wrapping_add(u64::from(now.nanos))
+}
+
+/// This device, for a record that takes no session: it waits for nobody.
+///
+/// # Errors
+/// Those of the state folder.
+pub fn writer(context: &Context, repo: &Repo) -> Result<Writer> {
+    let host = &**context.host();
+    let (state, cache) = (context.state_dir()?, context.cache_dir()?);
+    let device = Device::open(&state, &cache, repo.id().as_bytes(), &machine(), host)?;
+    Ok(Writer {
+        device: *device.id(),
+        started_ns: started_ns(host),
+    })
+}
+
 /// Takes the device's lock, waiting as long as the user wishes, and clears what interrupted runs left behind. Mirrors that
 /// are not the ones that were added under their names are taken for away.
 ///
@@ -282,13 +306,7 @@ pub fn hold(context: &Context, mirrors: &mut Mirrors) -> Result<Held> {
         }
     };
     device.sweep_leftovers()?;
-    let now = host.now();
-    let started_ns = now
-        .seconds
-        .unsigned_abs()
-        .wrapping_mul(1_000_000_000)
-        .wrapping_add(u64::from(now.nanos));
-    let author = Author::of_device(&device, repo, started_ns)?;
+    let author = Author::of_device(&device, repo, started_ns(host))?;
     mirrors.keep_pinned(&author);
     // On a folder a look costs nothing; elsewhere it is a request, made where there is a reason.
     let near = |mirror: &&Mirror| mirror.repo.store().location().is_near();

@@ -19,6 +19,8 @@ use std::time::Duration;
 
 /// How long a removable mirror may be away where nobody says.
 const MAX_AGE: Duration = Duration::from_secs(3 * 86_400);
+/// Within what time everything is to be read back where nobody says.
+const VERIFY_EVERY: Duration = Duration::from_secs(30 * 86_400);
 /// Variables of other programs that say how to log in where.
 const FOREIGN: [&str; 4] = ["AWS_", "GOOGLE_", "AZURE_", "CLOUDSDK_"];
 
@@ -264,4 +266,23 @@ fn split(listed: &OsString) -> Vec<OsString> {
             .collect(),
         _ => vec![listed.clone()],
     }
+}
+
+/// Within what time everything on the mirror of this name is to be read back.
+///
+/// # Errors
+/// `Usage`.
+pub fn verify_every(context: &Context, name: &str) -> Result<Duration> {
+    let config = context.config();
+    let own = config
+        .mirror
+        .get(name)
+        .and_then(|table| table.verify_every.as_ref());
+    let (key, text) = match (own, &config.verify.every) {
+        (Some(own), _) => (format!("[mirror.{name}] verify_every"), own),
+        (None, Some(every)) => ("[verify] every".to_owned(), every),
+        (None, None) => return Ok(VERIFY_EVERY),
+    };
+    duration(text)
+        .ok_or_else(|| Error::new(Kind::Usage, format!("{key}: {text:?} is not like 30d")))
 }

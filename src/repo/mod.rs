@@ -11,6 +11,7 @@ pub mod found;
 pub mod heads;
 pub mod index;
 pub mod keyring;
+pub mod ledger;
 pub mod loader;
 pub mod look;
 pub mod mirrors;

@@ -68,6 +68,9 @@ pub enum Event<'a> {
         /// When the newest snapshot there was made.
         #[serde(skip_serializing_if = "Option::is_none")]
         newest: Option<String>,
+        /// What a list says besides.
+        #[serde(flatten)]
+        held: Option<HeldEvent>,
     },
     /// Something about mirrors that their owner should know.
     Finding {
@@ -187,6 +190,17 @@ pub struct Counts {
     pub bytes: u64,
     /// Items that could not be read.
     pub skipped: u64,
+}
+
+/// What a mirror holds, and when the object was last read back that has waited longest.
+#[derive(Clone, Debug, Serialize)]
+pub struct HeldEvent {
+    pub(crate) bytes: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) oldest_read: Option<String>,
+    pub(crate) never_read: u64,
+    pub(crate) damaged: u64,
+    pub(crate) delete: bool,
 }
 
 /// One snapshot, as `backup` made it or `snapshots` lists it.

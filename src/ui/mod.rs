@@ -94,6 +94,11 @@ impl Ui {
         self.problems.load(Ordering::Relaxed)
     }
 
+    /// What was told is about to be healed; what is told from now on counts.
+    pub fn forget_damage(&self) {
+        self.damaged.store(false, Ordering::Relaxed);
+    }
+
     /// Whether one of them was damage.
     pub fn saw_damage(&self) -> bool {
         self.damaged.load(Ordering::Relaxed)

@@ -6,6 +6,7 @@ mod exit;
 mod heal;
 mod init;
 mod key;
+mod ledger;
 mod ls;
 mod mirror;
 #[cfg(feature = "remote")]

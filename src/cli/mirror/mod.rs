@@ -1,22 +1,19 @@
 //! `mirror`: the places that hold the repository. All are equal; each is a full copy.
 
 pub mod add;
+pub mod list;
 pub mod sync;
 
 use crate::cli::configuration;
 use crate::cli::context::Context;
-use crate::cli::exit::{Done, Outcome};
+use crate::cli::exit::Done;
 use crate::cli::open::{self, Opened};
 use crate::cli::places::{self, Place};
 use crate::error::{Error, Kind, Result};
-use crate::host::Timestamp;
 use crate::mirror::probe;
 use crate::repo::chain::Chains;
-use crate::repo::mirrors::{Mirror, Mirrors};
-use crate::store::place;
+use crate::repo::mirrors::Mirrors;
 use crate::ui::counted;
-use crate::ui::json::Event;
-use crate::units::moment_to_rfc3339;
 use clap::{Args, Subcommand};
 
 /// Add, list, try out, sync and remove the places that hold the repository
@@ -33,7 +30,7 @@ enum Act {
     /// A place that holds a copy of this repository, made with cp or rclone while nothing was written to it, is taken on
     /// as it is.
     Add(add::AddArgs),
-    /// List the mirrors, what each lacks and what they share
+    /// List the mirrors: what each lacks, how much it holds, when all of it was last read back, and what they share
     List,
     /// Try out what a place really does; nothing stays behind
     Test(TestArgs),
@@ -71,105 +68,12 @@ pub fn run(args: &MirrorArgs, context: &Context) -> Result<Done> {
     let mut done = Done::well();
     match &args.act {
         Act::Add(args) => add::run(args, context, &mut done)?,
-        Act::List => list(context, &mut done)?,
+        Act::List => list::run(context, &mut done)?,
         Act::Test(args) => test(args, context)?,
         Act::Sync(args) => sync::run(args, context, &mut done)?,
         Act::Remove(args) => remove(args, context)?,
     }
     Ok(done)
-}
-
-fn list(context: &Context, done: &mut Done) -> Result<()> {
-    let mut opened = open::repository(context)?;
-    let held = open::hold(context, &mut opened.mirrors)?;
-    let monitor = &**context.ui();
-    let all = Chains::read(opened.whole(), monitor)?;
-    let mut behind = Vec::new();
-    for mirror in &opened.mirrors.here {
-        let here = Chains::read(&mirror.repo, monitor)?;
-        let lacks = lacking(&all, &here);
-        let newest = here.snapshots().last().map(|(_, entry, _)| entry.time);
-        let findings = sync::judge(&held, mirror, &here, &all);
-        let state = match (findings.first(), lacks) {
-            (Some(finding), _) => {
-                let error = finding.error(&mirror.name);
-                done.add(Outcome::Rollback, error.chain());
-                finding.state()
-            }
-            (None, 0) => "current",
-            (None, _) => {
-                behind.push(mirror.name.clone());
-                "behind"
-            }
-        };
-        tell_state(context, mirror, state, lacks, newest);
-    }
-    for away in &opened.mirrors.away {
-        behind.push(away.name.clone());
-        let (name, why) = (&away.name, away.error.chain());
-        context.ui().line(&format!("{name}  not there ({why})    "));
-        context.ui().event(&Event::Mirror {
-            name,
-            state: "unreachable",
-            snapshots_behind: None,
-            newest: None,
-        });
-    }
-    let (places, _) = places::all(context)?;
-    for (at, place) in places.iter().enumerate() {
-        let of =
-            |place: &Place| place::place_at(&place.address, place.settings.endpoint.as_deref());
-        for other in places.iter().skip(at + 1) {
-            if let Some(what) = of(place).shared(&of(other)) {
-                context
-                    .ui()
-                    .line(&format!("! {} and {}: {what}", place.name, other.name));
-            }
-        }
-    }
-    if !behind.is_empty() {
-        let next = format!("heirloom mirror sync {}", behind.join(" "));
-        context.ui().line(&format!("         next: {next}"));
-        done.add(
-            Outcome::Behind,
-            format!("{} behind or not there", behind.join(", ")),
-        );
-        done.hint(next);
-    }
-    Ok(())
-}
-
-/// One line and one event of a mirror that is there: it lacks so many snapshots, and its newest one is of that time.
-fn tell_state(
-    context: &Context,
-    mirror: &Mirror,
-    state: &str,
-    lacks: u64,
-    newest: Option<Timestamp>,
-) {
-    let words = match state {
-        "current" => state.to_owned(),
-        "behind" => format!("behind by {}", counted(lacks, "snapshot", "snapshots")),
-        _ => "shows an older state".to_owned(),
-    };
-    let local = newest.map(|time| context.local(time.seconds));
-    let local = local.unwrap_or_else(|| "no snapshot".to_owned());
-    let (name, location) = (&mirror.name, mirror.repo.store().location());
-    let ui = context.ui();
-    ui.line(&format!("{name}  {words}  {local}  {location}"));
-    ui.event(&Event::Mirror {
-        name,
-        state,
-        snapshots_behind: Some(lacks),
-        newest: newest.map(|time| moment_to_rfc3339(time.seconds)),
-    });
-}
-
-/// Live snapshots that are not visible there.
-fn lacking(all: &Chains, here: &Chains) -> u64 {
-    let snapshots = all.snapshots();
-    let lacks = snapshots.iter().filter(|(id, ..)| !here.is_live(id));
-    lacks.count() as u64
 }
 
 fn test(args: &TestArgs, context: &Context) -> Result<()> {

@@ -77,6 +77,7 @@ fn behind(context: &Context, name: &str, error: &Error, done: &mut Done) {
         state,
         snapshots_behind: None,
         newest: None,
+        held: None,
     });
     let outcome = match error.kind() {
         Kind::Rollback => Outcome::Rollback,
@@ -134,6 +135,7 @@ fn tell_sync(
         state: if left == 0 { "current" } else { "behind" },
         snapshots_behind: Some(left),
         newest: None,
+        held: None,
     });
     if report.is_nothing() {
         ui.line(&format!("{name} is current, nothing was missing"));

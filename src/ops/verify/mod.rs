@@ -4,16 +4,21 @@
 //! recomputed. Then each snapshot is walked down to its chunks. A damaged object never ends the work.
 
 pub mod packs;
+pub mod remember;
 pub mod small;
 pub mod trees;
 
 use crate::error::{Error, Kind, Result};
 use crate::id::Id;
+use crate::mirror::scrub;
 use crate::monitor::{Counter, Monitor};
 use crate::name::{Folder, Name};
 use crate::ops::verify::packs::Packs;
 use crate::ops::verify::trees::{Bad, Loss, Walk};
+use crate::repo::ledger;
 use crate::repo::look::Look;
+use crate::store::Listed;
+use std::collections::{BTreeSet, HashMap};
 
 /// How deeply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,6 +38,24 @@ pub struct Options {
     pub level: Level,
     /// Threads that read.
     pub workers: usize,
+}
+
+/// What lies on a mirror, and which of it to read.
+pub struct Scope<'a> {
+    /// All that is listed.
+    pub listed: &'a [Listed],
+    /// How many files there are not ours.
+    pub strangers: u64,
+    /// Of the objects that the ledger knows these alone, in this order; else all.
+    pub only: Option<Only<'a>>,
+}
+
+/// A part of the objects that the ledger knows.
+pub struct Only<'a> {
+    /// What is to be read, the longest unread first.
+    pub names: Vec<&'a Name>,
+    /// Whether the time for it is over; asked before each object.
+    pub over: &'a (dyn Fn() -> bool + Sync),
 }
 
 /// An object that is not what it should be.
@@ -67,6 +90,10 @@ pub struct Report {
     pub newer: u64,
     /// Files on the mirror that are not ours.
     pub strangers: u64,
+    /// What the ledger calls the objects that were found good.
+    pub good: Vec<[u8; 8]>,
+    /// Objects that the time was too short for.
+    pub unread: u64,
 }
 
 impl Report {
@@ -81,7 +108,13 @@ impl Report {
 /// # Errors
 /// `Interrupted`, `TooNew` where nothing could be judged, and those of the store. Damage is in the report.
 pub fn run(look: &Look, options: &Options, monitor: &dyn Monitor) -> Result<Report> {
-    let (mut report, bad) = objects(look, options, monitor)?;
+    let (listed, strangers) = scrub::list_all(&**look.repo.store())?;
+    let scope = Scope {
+        listed: &listed,
+        strangers,
+        only: None,
+    };
+    let (mut report, bad) = objects(look, &scope, options, monitor)?;
     snapshots(look, &bad, &mut report, monitor)?;
     Ok(report)
 }
@@ -109,42 +142,31 @@ pub fn bad_everywhere(mirrors: &[(&Look, &Bad)]) -> Bad {
 ///
 /// # Errors
 /// As [`run`].
-pub fn objects(look: &Look, options: &Options, monitor: &dyn Monitor) -> Result<(Report, Bad)> {
-    let (repo, presence, index, chains) = (&look.repo, &look.presence, &look.index, &look.chains);
+pub fn objects(
+    look: &Look,
+    scope: &Scope<'_>,
+    options: &Options,
+    monitor: &dyn Monitor,
+) -> Result<(Report, Bad)> {
+    let (repo, presence) = (&look.repo, &look.presence);
     let mut report = Report::default();
     let mut bad = Bad::default();
-    small::run(repo, &mut report, monitor)?;
-    // One that is listed at another length is read below, and found damaged there.
-    let gone = |pack: &&Id| !presence.packs().contains_key(pack);
-    for pack in index.missing().iter().filter(gone) {
-        let name = Name::hashed(Folder::Packs, &pack.to_hex());
-        damaged(
-            &mut report,
-            name,
-            Error::new(Kind::Damaged, "the index knows it and it is gone"),
-            monitor,
-        );
-    }
-    for id in chains.missing() {
-        let name = Name::hashed(Folder::Entries, &id.to_hex());
-        if !report.damaged.iter().any(|damage| damage.name == name) {
-            damaged(
-                &mut report,
-                name,
-                Error::new(Kind::Damaged, "a commit slot lists it and it is gone"),
-                monitor,
-            );
-        }
-    }
-    let total = presence.packs().values().sum();
+    small::run(repo, scope, &mut report, monitor)?;
+    missing(look, &mut report, monitor);
+    let packs = scope.packs(look);
+    let total = packs.iter().map(|(_, len)| len).sum();
     monitor.phase(
         "reading packs",
         (options.level != Level::Structure).then_some((Counter::Bytes, total)),
     );
-    let sums = index.sums()?;
+    let sums = match packs.is_empty() {
+        true => HashMap::new(),
+        false => look.index.sums()?,
+    };
     Packs {
         repo,
-        presence,
+        packs,
+        over: scope.only.as_ref().map(|only| only.over),
         sums,
         options,
         monitor,
@@ -154,8 +176,77 @@ pub fn objects(look: &Look, options: &Options, monitor: &dyn Monitor) -> Result<
     let packs = presence.packs().keys();
     bad.packs
         .extend(packs.filter(|pack| presence.is_tombed(pack)));
-    report.newer += chains.unknown() as u64;
+    report.newer += look.chains.unknown() as u64;
     Ok((report, bad))
+}
+
+impl Scope<'_> {
+    /// The packs to read with their lengths, none that a mark names; all in the order of their names, which is that of most
+    /// disks.
+    fn packs(&self, look: &Look) -> Vec<(Id, u64)> {
+        let presence = &look.presence;
+        let live = |pack: &Id| !presence.is_tombed(pack);
+        let Some(only) = &self.only else {
+            let all = presence.packs().iter().filter(|(id, _)| live(id));
+            let mut all: Vec<_> = all.map(|(id, len)| (*id, *len)).collect();
+            all.sort_unstable();
+            return all;
+        };
+        let packs = only
+            .names
+            .iter()
+            .filter(|name| name.folder() == Folder::Packs);
+        let packs = packs.filter_map(|name| Id::from_hex(name.leaf()));
+        let listed = packs.filter_map(|id| Some((id, *presence.packs().get(&id)?)));
+        listed.filter(|(id, _)| live(id)).collect()
+    }
+
+    /// Those of the small objects that are read: all, or those chosen and what the ledger does not know.
+    fn small(&self) -> impl Iterator<Item = &Listed> {
+        let only = self.only.as_ref().map(|only| &only.names[..]);
+        let chosen = only.map(|names| names.iter().copied().collect::<BTreeSet<_>>());
+        let wanted = move |name: &Name| match &chosen {
+            None => true,
+            Some(chosen) => match ledger::short(name) {
+                Some(_) => chosen.contains(name),
+                None => name.folder() != Folder::Ledger,
+            },
+        };
+        let listed = self.listed.iter();
+        let small = listed.filter(|listed| listed.name.folder() != Folder::Packs);
+        small.filter(move |listed| wanted(&listed.name))
+    }
+
+    fn is_over(&self) -> bool {
+        self.only.as_ref().is_some_and(|only| (only.over)())
+    }
+}
+
+/// What index and chains know and the mirror lacks.
+fn missing(look: &Look, report: &mut Report, monitor: &dyn Monitor) {
+    let (presence, index, chains) = (&look.presence, &look.index, &look.chains);
+    // One that is listed at another length is read below, and found damaged there.
+    let gone = |pack: &&Id| !presence.packs().contains_key(pack);
+    for pack in index.missing().iter().filter(gone) {
+        let name = Name::hashed(Folder::Packs, &pack.to_hex());
+        damaged(
+            report,
+            name,
+            Error::new(Kind::Damaged, "the index knows it and it is gone"),
+            monitor,
+        );
+    }
+    for id in chains.missing() {
+        let name = Name::hashed(Folder::Entries, &id.to_hex());
+        if !report.damaged.iter().any(|damage| damage.name == name) {
+            damaged(
+                report,
+                name,
+                Error::new(Kind::Damaged, "a commit slot lists it and it is gone"),
+                monitor,
+            );
+        }
+    }
 }
 
 pub(crate) fn damaged(report: &mut Report, name: Name, error: Error, monitor: &dyn Monitor) {

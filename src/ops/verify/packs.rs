@@ -18,7 +18,7 @@ use crate::ops::verify::{Damage, Level, Options, Report};
 use crate::repo::Repo;
 use crate::repo::index::directories::pack_directory;
 use crate::repo::index::row::directory_sum;
-use crate::repo::publish::Presence;
+use crate::repo::ledger;
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -30,8 +30,10 @@ const HELD: usize = 64 * MIB;
 pub struct Packs<'a> {
     /// The repository.
     pub repo: &'a Arc<Repo>,
-    /// Which packs there are.
-    pub presence: &'a Presence,
+    /// Which packs to read, in this order, with their lengths.
+    pub packs: Vec<(Id, u64)>,
+    /// Whether the time for it is over.
+    pub over: Option<&'a (dyn Fn() -> bool + Sync)>,
     /// What the index says of them, see [`Index::sums`](crate::repo::index::Index::sums).
     pub sums: HashMap<Id, Vec<u64>>,
     /// How deeply.
@@ -59,19 +61,11 @@ struct Tools {
 }
 
 impl Packs<'_> {
-    /// Reads every pack that no mark names.
+    /// Reads them.
     ///
     /// # Errors
     /// `Interrupted`, and those of the store. Damage goes to `report` and `bad`.
     pub fn run(&self, report: &mut Report, bad: &mut Bad) -> Result<()> {
-        let mut all: Vec<_> = self
-            .presence
-            .packs()
-            .iter()
-            .filter(|(id, _)| !self.presence.is_tombed(id))
-            .map(|(id, len)| (*id, *len))
-            .collect();
-        all.sort_unstable();
         let next = AtomicUsize::new(0);
         let credits = Credits::new(HELD);
         let results = Mutex::new((report, bad));
@@ -81,9 +75,14 @@ impl Packs<'_> {
                 raw: Vec::new(),
                 pack: Vec::new(),
             };
-            while let Some((id, len)) = all.get(next.fetch_add(1, Ordering::Relaxed)) {
+            while let Some((id, len)) = self.packs.get(next.fetch_add(1, Ordering::Relaxed)) {
                 if self.monitor.interrupted() {
                     return Err(Error::new(Kind::Interrupted, "interrupted"));
+                }
+                if self.over.is_some_and(|over| over()) {
+                    let mut results = results.lock().unwrap_or_else(PoisonError::into_inner);
+                    results.0.unread += 1;
+                    continue;
                 }
                 let taken = credits.take(usize::try_from(*len).unwrap_or(HELD));
                 let found = self.pack(id, *len, &mut tools);
@@ -129,7 +128,12 @@ impl Packs<'_> {
                 what: error.chain(),
             });
         }
-        let Some(error) = found.wrong else { return };
+        let Some(error) = found.wrong else {
+            report
+                .good
+                .extend(ledger::short(&name).filter(|_| !found.disagrees));
+            return;
+        };
         if error.kind() == Kind::TooNew {
             report.newer += 1;
             return;

@@ -17,32 +17,39 @@ use crate::limits::TEXT_BYTES_MAX;
 use crate::mirror::scrub;
 use crate::monitor::{Counter, Monitor};
 use crate::name::{Folder, Name};
-use crate::ops::verify::{Report, damaged};
+use crate::ops::verify::{Report, Scope, damaged};
 use crate::repo::Repo;
+use crate::repo::ledger;
 use crate::rescue;
 use std::collections::BTreeSet;
 
-/// Reads every object that is not a pack.
+/// Reads every object that is not a pack, or those of them that were chosen.
 ///
 /// # Errors
 /// `Interrupted`, and those of the store. Damage goes to `report`.
-pub fn run(repo: &Repo, report: &mut Report, monitor: &dyn Monitor) -> Result<()> {
-    let (all, strangers) = scrub::list_all(&**repo.store())?;
-    report.strangers = strangers;
+pub fn run(
+    repo: &Repo,
+    scope: &Scope<'_>,
+    report: &mut Report,
+    monitor: &dyn Monitor,
+) -> Result<()> {
+    report.strangers = scope.strangers;
     let mut names = BTreeSet::new();
-    for listed in &all {
+    for listed in scope.small() {
         let name = &listed.name;
-        if name.folder() == Folder::Packs {
-            continue;
-        }
         if monitor.interrupted() {
             return Err(Error::new(Kind::Interrupted, "interrupted"));
+        }
+        let known = ledger::short(name);
+        if known.is_some() && scope.is_over() {
+            report.unread += 1;
+            continue;
         }
         report.objects += 1;
         report.bytes += listed.len;
         monitor.count(Counter::Objects, 1);
         match check(repo, name) {
-            Ok(()) => {}
+            Ok(()) => report.good.extend(known),
             Err(error) if error.kind() == Kind::TooNew => report.newer += 1,
             Err(error) if error.kind() == Kind::Damaged => {
                 damaged(report, name.clone(), error, monitor);

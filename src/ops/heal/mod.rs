@@ -1,23 +1,30 @@
 //! Mends one mirror from the others, and says what cannot be mended.
 //!
-//! What the mirror should have and lacks is told by its index and its chains; what is damaged, by reading everything.
+//! What the mirror should have and lacks is told by its index and its chains; what is damaged, by its ledger, or by
+//! reading everything where nobody has.
 //! Nothing that a mark names comes back. A pack that no mirror has whole is named in a loss mark once every mirror has
 //! been asked: from then on no snapshot leans on it, and the next backup sends again what the device still has.
 
-use crate::error::{Error, Kind, Result};
+pub mod lost;
+pub mod told;
+
+use crate::error::Result;
 use crate::format::ObjectKind;
 use crate::format::chain::{Entry, What};
 use crate::format::commit::CommitSlot;
-use crate::format::mark::Mark;
+use crate::format::ledger::LEVEL_STORED;
 use crate::id::Id;
 use crate::mirror::heal::{Heal, Healed};
 use crate::mirror::scrub;
 use crate::monitor::Monitor;
 use crate::name::{Folder, Name};
+use crate::ops::heal::told::Found;
 use crate::ops::reach::Reach;
 use crate::ops::sync::{self, By};
+use crate::ops::verify::remember::Known;
 use crate::repo::chain::Chains;
 use crate::repo::index::Index;
+use crate::repo::ledger::Age;
 use crate::repo::loader::Loader;
 use crate::repo::look::Look;
 use crate::repo::mirrors::{Mirror, Mirrors};
@@ -32,6 +39,8 @@ use std::sync::Arc;
 pub struct Options<'a> {
     /// Say what would be done and write nothing.
     pub dry_run: bool,
+    /// Read everything, whatever the ledger says.
+    pub all: bool,
     /// Threads that read.
     pub workers: usize,
     /// How the names of temporary objects begin.
@@ -45,6 +54,12 @@ pub struct Report {
     pub objects: Vec<(Name, Healed)>,
     /// What sync brought afterwards.
     pub synced: sync::Report,
+    /// What is not as it should be and cannot be mended from another mirror.
+    pub still: Vec<Name>,
+    /// Whether everything was read, and when what is there was read back before that.
+    pub everything: bool,
+    /// See there.
+    pub age: Age,
 }
 
 impl Report {
@@ -64,18 +79,42 @@ impl Report {
 /// `Refused` where nothing may be written, those of the mirror, `Interrupted`.
 pub fn run(mirrors: &Mirrors, mirror: &Mirror, options: Options<'_>, by: By<'_>) -> Result<Report> {
     let repo = &mirror.repo;
-    let mut report = Report::default();
+    let look = Look::at(repo, by.monitor)?;
+    let mut known = Known::read(&look, by.host.now().seconds)?;
+    let mut report = Report {
+        everything: options.all || known.ledger.is_empty(),
+        age: known.ledger.age(LEVEL_STORED),
+        ..Report::default()
+    };
+    let read = match report.everything {
+        true => Some(scrub::run(&**repo.store(), options.workers, by.monitor)?),
+        false => None,
+    };
+    let told = known.ledger.damaged();
+    let told: Vec<_> = told.iter().filter_map(|path| Name::at_path(path)).collect();
+    // What was read and found bad was read.
+    let ledger = &known.ledger;
+    let never = |name: &&Name| ledger.knows(name) && ledger.last_read(name, LEVEL_STORED).is_none();
+    report.age.never -= told.iter().filter(never).count() as u64;
+    let found = Found {
+        told,
+        read: read
+            .iter()
+            .flat_map(|read| &read.damaged)
+            .map(|(name, _)| name.clone())
+            .collect(),
+    };
     let mut chains = Chains::read(repo, by.monitor)?;
     let mut session = match options.dry_run {
         true => None,
         false => Some(Session::begin(repo, by.host, by.writer, "heal")?),
     };
     let done = objects(
-        mirrors,
-        mirror,
+        (mirrors, mirror),
         options,
         by,
         (&mut session, &mut chains),
+        &found,
         &mut report,
     );
     if let Some(session) = session {
@@ -86,16 +125,19 @@ pub fn run(mirrors: &Mirrors, mirror: &Mirror, options: Options<'_>, by: By<'_>)
         let look = Look::at(&mirrors.whole, by.monitor)?;
         report.synced = sync::run(&look, repo, by)?;
         replace_unreadable(repo, by)?;
+        let healed = told::healed(repo, &found, options, by, &mut report)?;
+        let whole = read.filter(|read| read.newer == 0);
+        told::enter(repo, &mut known, (healed, whole.as_ref()), by)?;
     }
     Ok(report)
 }
 
 fn objects(
-    mirrors: &Mirrors,
-    mirror: &Mirror,
+    (mirrors, mirror): (&Mirrors, &Mirror),
     options: Options<'_>,
     by: By<'_>,
     (session, chains): (&mut Option<Session>, &mut Chains),
+    found: &Found,
     report: &mut Report,
 ) -> Result<()> {
     let repo = &mirror.repo;
@@ -110,9 +152,11 @@ fn objects(
     let entries = chains.missing();
     let entries = entries.map(|entry| Name::hashed(Folder::Entries, &entry.to_hex()));
     let mut bad: BTreeSet<Name> = packs.chain(entries).collect();
-    let read = scrub::run(&**repo.store(), options.workers, by.monitor)?;
-    let named = read.damaged.into_iter().map(|(name, _)| name);
-    bad.extend(named.filter(|name| name.folder().is_named_by_hash()));
+    let known = found.told.iter().chain(&found.read).cloned();
+    bad.extend(known.filter(|name| name.folder().is_named_by_hash()));
+    if !options.dry_run {
+        told::texts(&**repo.store(), &found.told)?;
+    }
     let others: Vec<_> = mirrors
         .here
         .iter()
@@ -132,7 +176,18 @@ fn objects(
         if pack.is_some_and(|pack| presence.is_tombed(&pack)) {
             continue;
         }
+        // A ledger record belongs to one mirror, and costs no more than another reading.
+        if name.folder() == Folder::Ledger {
+            if !options.dry_run {
+                repo.store().delete(&name)?;
+            }
+            continue;
+        }
         let healed = heal.object(&name)?;
+        // Read again it has the bytes of its name, so whatever is wrong is not for another mirror to mend.
+        if healed == Healed::Unstable && found.told.contains(&name) {
+            continue;
+        }
         // An index run can be made again from the packs, so one that nobody has goes.
         if name.folder() == Folder::Index && healed == Healed::Left && !options.dry_run {
             repo.store().delete(&name)?;
@@ -224,51 +279,6 @@ fn is_complete(loader: &Loader, entry: &Entry) -> Result<bool> {
         Err(error) if error.is_about_the_object() => Ok(false),
         Err(error) => Err(error),
     }
-}
-
-/// Packs that one mirror should have and none has whole, from the reports of all.
-pub fn lost(reports: &[(&Mirror, &Report)]) -> BTreeSet<Id> {
-    let mut lost = BTreeSet::new();
-    for (_, report) in reports {
-        let packs = report.left().filter(|name| name.folder() == Folder::Packs);
-        lost.extend(packs.filter_map(|name| Id::from_hex(name.leaf())));
-    }
-    lost
-}
-
-/// Writes the loss mark on every mirror that is there.
-///
-/// # Errors
-/// `Refused` while a mirror is away that may have them; those of the stores.
-pub fn mark_lost(mirrors: &Mirrors, lost: &BTreeSet<Id>, by: By<'_>) -> Result<()> {
-    if let Some(away) = mirrors.away.first() {
-        let what = format!(
-            "{} packs are whole on no mirror that is there, and {} is away",
-            lost.len(),
-            away.name
-        );
-        return Err(Error::new(Kind::Refused, what)
-            .hint("connect it and run heirloom heal again: it may have them"));
-    }
-    let mark = Mark {
-        device: by.writer.device,
-        time: by.host.now().seconds,
-        packs: lost.iter().copied().collect(),
-        loss: true,
-        ..Mark::default()
-    };
-    let leader = mirrors.leader()?;
-    let sealer = leader.repo.sealer(by.writer);
-    let mut random = [0; 32];
-    by.host.random(&mut random);
-    let bytes = sealer.seal(ObjectKind::Mark, &[], &mark.encode(), &random)?;
-    let id = crate::crypto::hash::object_id(&bytes);
-    let name = Name::hashed(Folder::Marks, &id.to_hex());
-    let payload = Payload::new(bytes);
-    for mirror in &mirrors.here {
-        mirror.repo.store().put(&name, &payload)?;
-    }
-    Ok(())
 }
 
 /// Heals every object that is listed and damaged, without a key. What is missing stays so: without a key nobody can tell

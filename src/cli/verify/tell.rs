@@ -1,0 +1,195 @@
+//! How `verify` says what it found.
+
+use crate::cli::context::Context;
+use crate::cli::exit::{Done, Outcome};
+use crate::ops::verify::{Level, Report};
+use crate::ui::json::{self, Event};
+use crate::ui::{counted, escape};
+use crate::units::{duration_to_text, size_to_text};
+use std::time::Duration;
+
+/// The verdict over several mirrors.
+pub fn together(
+    context: &Context,
+    report: &Report,
+    level: Level,
+    began: Duration,
+    done: &mut Done,
+) {
+    let ui = context.ui();
+    ui.end_progress();
+    losses(context, report);
+    let seconds = (context.host().elapsed() - began).as_secs_f64();
+    others(context, report.newer, report.strangers);
+    let snapshots = counted(report.snapshots, "snapshot", "snapshots");
+    let damaged = counted(report.damaged.len() as u64, "object", "objects");
+    let next = match (report.losses.len(), report.damaged.len()) {
+        (0, 0) => {
+            ui.line(&format!(
+                "verified: {snapshots}, everything is whole on every mirror"
+            ));
+            String::new()
+        }
+        (0, _) => {
+            let next = "heirloom heal".to_owned();
+            let what = format!("{damaged} damaged or missing");
+            ui.line(&format!(
+                "DAMAGED: {what}, and every file of {snapshots} can be had whole from another mirror         next: {next}"
+            ));
+            done.add(Outcome::Damage, what);
+            next
+        }
+        (lost, _) => {
+            let next =
+                "heirloom heal, then another backup: it stores again what this device still has";
+            let lost = counted(lost as u64, "file", "files");
+            let what = format!("{damaged} damaged or missing, {lost} lost on every mirror");
+            ui.line(&format!("DAMAGED: {what}         next: {next}"));
+            done.add(Outcome::Damage, what);
+            next.to_owned()
+        }
+    };
+    if !next.is_empty() {
+        done.hint(&*next);
+    }
+    verified(context, report, level, seconds, &next);
+}
+
+/// Says what was found, and adds it to how the run ended.
+pub fn alone(
+    context: &Context,
+    (mirror, report): (&str, &Report),
+    level: Level,
+    began: Duration,
+    done: &mut Done,
+) {
+    let ui = context.ui();
+    ui.end_progress();
+    let seconds = (context.host().elapsed() - began).as_secs_f64();
+    damage_events(context, mirror, report);
+    losses(context, report);
+    let read = what_was_read(report, level);
+    ui.line(&format!(
+        "{read}; {}, in {}",
+        counted(report.snapshots, "snapshot", "snapshots"),
+        duration_to_text(seconds)
+    ));
+    others(context, report.newer, report.strangers);
+    let next = verdict(context, report, done);
+    verified(context, report, level, seconds, &next);
+}
+
+/// The verdict over one mirror; what to do next.
+pub fn verdict(context: &Context, report: &Report, done: &mut Done) -> String {
+    let ui = context.ui();
+    if report.is_sound() {
+        ui.line("verified: everything is whole");
+        String::new()
+    } else {
+        let what = format!(
+            "{} damaged, {} lost",
+            counted(report.damaged.len() as u64, "object", "objects"),
+            counted(report.losses.len() as u64, "file", "files")
+        );
+        let next = "make another backup: it stores again what this device still has".to_owned();
+        ui.line(&format!("DAMAGED: {what}         next: {next}"));
+        done.add(Outcome::Damage, what);
+        done.hint(&*next);
+        next
+    }
+}
+
+/// What was read, in numbers.
+pub fn what_was_read(report: &Report, level: Level) -> String {
+    match level {
+        Level::Structure => format!("looked at {}", counted(report.objects, "object", "objects")),
+        Level::Stored => format!(
+            "read {}, {}",
+            counted(report.objects, "object", "objects"),
+            size_to_text(report.bytes)
+        ),
+        Level::Content => format!(
+            "read {}, {}; recomputed {} over {}",
+            counted(report.objects, "object", "objects"),
+            size_to_text(report.bytes),
+            counted(report.blobs, "id", "ids"),
+            size_to_text(report.blob_bytes)
+        ),
+    }
+}
+
+/// Each damaged object, for scripts.
+pub fn damage_events(context: &Context, mirror: &str, report: &Report) {
+    for damage in &report.damaged {
+        context.ui().event(&Event::Damage {
+            mirror,
+            object: &damage.name.path(),
+            what: &damage.what,
+        });
+    }
+}
+
+/// The summary, for scripts.
+pub fn verified(context: &Context, report: &Report, level: Level, seconds: f64, next: &str) {
+    context.ui().event(&Event::Verified {
+        level: match level {
+            Level::Structure => "structure",
+            Level::Stored => "stored",
+            Level::Content => "content",
+        },
+        objects: report.objects,
+        bytes: report.bytes,
+        packs: report.packs,
+        blobs: report.blobs,
+        snapshots: report.snapshots,
+        damaged: report.damaged.len() as u64,
+        losses: report.losses.len() as u64,
+        newer: report.newer,
+        strangers: report.strangers,
+        seconds,
+        next,
+    });
+}
+
+/// Each file that cannot be had whole, and in which snapshots.
+pub fn losses(context: &Context, report: &Report) {
+    for loss in &report.losses {
+        let snapshots: Vec<_> = loss.snapshots.iter().map(|id| id.short()).collect();
+        let shown = if snapshots.len() > 3 {
+            counted(snapshots.len() as u64, "snapshot", "snapshots")
+        } else {
+            snapshots.join(" ")
+        };
+        context.ui().line(&format!(
+            "lost: {}  {}  {} in {shown}",
+            escape(loss.source.as_bytes()),
+            escape(&loss.path),
+            size_to_text(loss.bytes)
+        ));
+        context.ui().event(&Event::Loss {
+            source: &loss.source,
+            path: escape(&loss.path),
+            path_base64: json::exact(&loss.path),
+            snapshots: loss.snapshots.iter().map(|id| id.to_hex()).collect(),
+            ranges: Vec::new(),
+            bytes: loss.bytes,
+        });
+    }
+}
+
+/// What was passed by.
+pub fn others(context: &Context, newer: u64, strangers: u64) {
+    let ui = context.ui();
+    if newer > 0 {
+        ui.line(&format!(
+            "of a newer version and not judged: {}; upgrade heirloom",
+            counted(newer, "object", "objects")
+        ));
+    }
+    if strangers > 0 {
+        ui.detail(&format!(
+            "passed by, since not heirloom's: {}",
+            counted(strangers, "file", "files")
+        ));
+    }
+}
