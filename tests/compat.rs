@@ -9,7 +9,7 @@ use heirloom::repo::chain::Chains;
 use heirloom::repo::index::Index;
 use heirloom::repo::loader::Loader;
 use heirloom::repo::look::Look;
-use heirloom::repo::publish::Presence;
+use heirloom::repo::presence::Presence;
 use std::path::Path;
 use std::sync::Arc;
 

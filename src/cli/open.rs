@@ -15,9 +15,9 @@ use crate::mirror::set::MirrorSet;
 use crate::ops::open as opening;
 use crate::repo::author::{Author, Stamp};
 use crate::repo::found::Found;
-use crate::repo::keyring::Unlock;
 use crate::repo::look::Look;
 use crate::repo::mirrors::{Mirror, Mirrors};
+use crate::repo::unlock::Unlock;
 use crate::repo::{Repo, Writer};
 use crate::store::Store;
 use crate::ui::counted;
@@ -85,10 +85,12 @@ fn nothing_at(place: &Place, chosen: bool) -> Error {
 fn seen(context: &Context, wanted: Option<RepoId>) -> Result<opening::Seen> {
     let (places, chosen) = places::all(context)?;
     let stores = stores_at(context, &places, chosen)?;
-    let seen = opening::look(stores, wanted).map_err(|error| match error.kind() {
-        Kind::NoRepository => absent(error, chosen),
-        _ => error,
-    })?;
+    let seen =
+        opening::look(stores, wanted).map_err(|error| match (error.kind(), &places[..]) {
+            (Kind::NoRepository, _) => absent(error, chosen),
+            (_, [one]) if one.configured => error.during(one.name.clone()),
+            _ => error,
+        })?;
     match &places[..] {
         [one] if !seen.is_something()? => Err(nothing_at(one, chosen)),
         _ => Ok(seen),

@@ -19,6 +19,8 @@ use std::collections::{BTreeMap, BTreeSet};
 pub struct Chains {
     entries: BTreeMap<Id, Entry>,
     committed: BTreeSet<Id>,
+    /// Whether there was a look before.
+    looked: bool,
     slots_seen: BTreeSet<String>,
     entries_seen: BTreeSet<Id>,
     removed: BTreeSet<Id>,
@@ -62,12 +64,16 @@ impl Chains {
     /// Those of the store.
     pub fn look_again(&mut self, repo: &Repo, monitor: &dyn Monitor) -> Result<()> {
         let mut slots = BTreeSet::new();
-        repo.store().list(Folder::Commits, &mut |listed| {
-            slots.insert(listed.name.leaf().to_owned());
-            Ok(())
-        })?;
+        // Where somebody looks again, twice: what one listing leaves out may be a removal.
+        for _ in 0..1 + usize::from(self.looked) {
+            repo.store().list(Folder::Commits, &mut |listed| {
+                slots.insert(listed.name.leaf().to_owned());
+                Ok(())
+            })?;
+        }
+        let looked = std::mem::replace(&mut self.looked, true);
         // What is visible is decided by slots: where there is no other one, nothing has changed.
-        if !self.slots_seen.is_empty() && slots == self.slots_seen {
+        if looked && slots == self.slots_seen {
             return Ok(());
         }
         let mut present = BTreeSet::new();

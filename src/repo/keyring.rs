@@ -1,47 +1,23 @@
-//! Key slots: read both copies, unlock, add, remove.
-//!
-//! A wrong secret and a damaged slot are never confused: `NoKey` is said only after an undamaged slot of the right
-//! kind was tried, `Damaged` only when no copy of such a slot can be read.
+//! Key slots: read both copies, add, remove.
 
 use crate::crypto::derive::RootKey;
 use crate::crypto::hash;
 use crate::crypto::passphrase::Argon2Cost;
+use crate::device::objects::Objects;
 use crate::error::{During, Error, Kind, Result};
 use crate::format::header::{BoxHeader, RepoId};
 use crate::format::key_slot::{KeySlot, SlotKind, SlotSecret};
 use crate::host::Host;
 use crate::id::Id;
-use crate::limits::{KEY_SLOTS_MAX, PAGE, PASSPHRASE_SLOTS_TRIED};
+use crate::limits::{KEY_SLOTS_MAX, PAGE};
 use crate::monitor::Monitor;
 use crate::name::{Folder, Name};
 use crate::repo::found::SlotNames;
-use crate::repo::slot_id;
 use crate::store::{Payload, Store};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 /// Names looked at until there are enough slots that can be read: files that are none must not crowd them out.
 const NAMES_TRIED: usize = 1024;
-
-/// A secret and how far to go with it.
-pub struct Unlock {
-    /// Passphrase, key file or words.
-    pub secret: SlotSecret,
-    /// Passphrase slots to try; each costs one run of Argon2id.
-    pub slots_tried: usize,
-    /// Argon2 memory this machine allows, in KiB.
-    pub memory_kib_max: u32,
-}
-
-impl Unlock {
-    /// With the usual limits.
-    pub fn new(secret: SlotSecret) -> Self {
-        Self {
-            secret,
-            slots_tried: PASSPHRASE_SLOTS_TRIED,
-            memory_kib_max: u32::MAX,
-        }
-    }
-}
 
 /// A slot to be made.
 pub struct NewSlot {
@@ -80,8 +56,8 @@ pub struct KeyRing {
     slots: BTreeMap<Id, KeySlot>,
     /// Slots of which one copy is not there, and where it belongs.
     single: Vec<(Id, Folder)>,
-    damaged: usize,
-    too_new: usize,
+    pub(crate) damaged: usize,
+    pub(crate) too_new: usize,
 }
 
 impl KeyRing {
@@ -98,14 +74,16 @@ impl KeyRing {
     }
 
     /// Reads every slot that `names` lists, from `keys/`, and from `keys2/` where that copy is missing or damaged; says
-    /// so. What `known` has read already, on whichever mirror, is taken from there: the bytes of a name are the same.
+    /// so. What `known` has read already, on whichever mirror, is taken from there, and so is what this device has a copy of:
+    /// the bytes of a name are the same. No copy is made of a slot for a passphrase, which could be tried at leisure by
+    /// whoever finds it here.
     ///
     /// # Errors
     /// Those of the store. A damaged slot is a problem, not an error.
     pub fn read(
         store: &dyn Store,
         names: &SlotNames,
-        known: &Self,
+        (known, cache): (&Self, Option<&Objects>),
         monitor: &dyn Monitor,
     ) -> Result<Self> {
         let mut ring = Self::default();
@@ -114,8 +92,9 @@ impl KeyRing {
             if ring.slots.len() >= KEY_SLOTS_MAX {
                 break;
             }
-            match Id::from_hex(leaf).and_then(|id| Some((id, known.slots.get(&id)?))) {
-                Some((id, slot)) => drop(ring.slots.insert(id, slot.clone())),
+            let known = Id::from_hex(leaf).and_then(|id| Some((id, known.slots.get(&id)?.clone())));
+            match known.or_else(|| copied(cache?, leaf)) {
+                Some((id, slot)) => drop(ring.slots.insert(id, slot)),
                 None => ring.read_one(store, leaf, monitor)?,
             }
             tried += 1;
@@ -127,6 +106,9 @@ impl KeyRing {
             let id = Id::from_hex(leaf).filter(|id| ring.slots.contains_key(id));
             ring.single.extend(id.map(|id| (id, missing)));
         }
+        if let Some(cache) = cache {
+            ring.keep_copies(cache);
+        }
         if names.all().len() > tried {
             let what = format!(
                 "{}: {} key slots, only {tried} were looked at",
@@ -136,6 +118,22 @@ impl KeyRing {
             monitor.problem(&Error::new(Kind::Damaged, what));
         }
         Ok(ring)
+    }
+
+    fn keep_copies(&self, copies: &Objects) {
+        let mut kept = BTreeSet::new();
+        for (id, slot) in self
+            .slots
+            .iter()
+            .filter(|(_, slot)| slot.kind() != SlotKind::Passphrase)
+        {
+            let name = Name::hashed(Folder::Keys, &id.to_hex());
+            if !copies.has(&name) {
+                copies.put(&name, &slot.to_object());
+            }
+            kept.insert(id.to_hex());
+        }
+        copies.keep_only(Folder::Keys, &kept);
     }
 
     fn read_one(&mut self, store: &dyn Store, leaf: &str, monitor: &dyn Monitor) -> Result<()> {
@@ -188,6 +186,11 @@ impl KeyRing {
     }
 }
 
+/// The name of a slot.
+pub fn slot_id(slot: &KeySlot) -> Id {
+    hash::object_id(&slot.to_object())
+}
+
 /// Puts the copies that an interrupted change of keys did not come to. What is there and damaged stays as it is.
 ///
 /// # Errors
@@ -200,6 +203,12 @@ pub fn complete(store: &dyn Store, ring: &KeyRing, repo: RepoId) -> Result<()> {
         }
     }
     Ok(())
+}
+
+fn copied(copies: &Objects, leaf: &str) -> Option<(Id, KeySlot)> {
+    let slot = KeySlot::from_object(&copies.get(&Name::hashed(Folder::Keys, leaf))?).ok()?;
+    let id = slot_id(&slot);
+    (id.to_hex() == leaf).then_some((id, slot))
 }
 
 fn read_copy(store: &dyn Store, name: &Name) -> Result<KeySlot> {
@@ -235,143 +244,4 @@ pub fn delete_slot(store: &dyn Store, id: &Id) -> Result<()> {
         store.delete(&Name::hashed(folder, &id.to_hex()))?;
     }
     Ok(())
-}
-
-/// The root key and the repository it belongs to. `whose` is the repository that the mirror's marker names: slots of any
-/// other are tried last, since the same secret may open them.
-///
-/// # Errors
-/// `NoKey` when undamaged slots of that kind were tried in vain, `Damaged` when none could be read, `TooNew`; `Refused`
-/// when all that is left are slots that ask for too much.
-pub fn unlock(
-    store: &dyn Store,
-    ring: &KeyRing,
-    unlock: &Unlock,
-    whose: Option<RepoId>,
-) -> Result<(RootKey, RepoId)> {
-    let kind = unlock.secret.kind();
-    let mut slots: Vec<_> = ring.slots().filter(|slot| slot.kind() == kind).collect();
-    slots.sort_by_key(|slot| whose.is_some_and(|repo| repo != slot.repo()));
-    let mut tried = 0;
-    let mut refused = None;
-    for slot in slots {
-        if kind == SlotKind::Passphrase && tried >= unlock.slots_tried {
-            return Err(no_key(store, kind, tried)
-                .hint("more passphrase slots exist than are tried; allow more with --kdf-limit"));
-        }
-        if slot.cost().memory_kib > unlock.memory_kib_max {
-            let what = format!(
-                "a key slot asks for {} MiB to check a passphrase, more than half of this machine's memory",
-                slot.cost().memory_kib >> 10
-            );
-            let hint = "use the key file or the recovery words (--words)";
-            refused.get_or_insert(Error::new(Kind::Refused, what).hint(hint));
-            continue;
-        }
-        match slot.open(&unlock.secret) {
-            Ok(Some(root)) => return Ok((root, slot.repo())),
-            Ok(None) => tried += 1,
-            // Anybody can put a slot there that asks for too much; it must not keep the honest ones from being tried.
-            Err(error) => {
-                refused.get_or_insert(error);
-            }
-        }
-    }
-    if kind == SlotKind::Words
-        && let Some(found) = unlock_by_pack(store, ring, unlock, whose)?
-    {
-        return Ok(found);
-    }
-    if let Some(error) = refused {
-        return Err(error);
-    }
-    if tried > 0 {
-        return Err(no_key(store, kind, tried));
-    }
-    if ring.damaged > 0 {
-        return Err(Error::new(
-            Kind::Damaged,
-            format!(
-                "both copies of the key slots on {} are damaged; your secret was not tested",
-                store.location()
-            ),
-        )
-        .hint("try --words with the recovery sheet, for which any pack will do"));
-    }
-    if ring.too_new > 0 {
-        return Err(Error::new(
-            Kind::TooNew,
-            format!(
-                "the key slots on {} are newer than this program",
-                store.location()
-            ),
-        )
-        .hint("upgrade heirloom; nothing is damaged"));
-    }
-    Err(no_key(store, kind, 0))
-}
-
-fn no_key(store: &dyn Store, kind: SlotKind, tried: usize) -> Error {
-    let what = match (kind, tried) {
-        (_, 0) => format!("{} has no key slot for {}", store.location(), kind.noun()),
-        (SlotKind::Words, _) => format!(
-            "these words are valid but do not open the repository at {}",
-            store.location()
-        ),
-        (_, 1) => format!(
-            "this {} does not open {} (its slot was read and is undamaged)",
-            kind.noun(),
-            store.location()
-        ),
-        (_, n) => format!(
-            "this {} opens none of the {n} slots on {} (slots read and undamaged)",
-            kind.noun(),
-            store.location()
-        ),
-    };
-    Error::new(Kind::NoKey, what).hint(match kind {
-        SlotKind::Passphrase => "check the keyboard layout, try another passphrase, or use --words with the recovery sheet",
-        SlotKind::KeyFile => "another key file, a passphrase, or --words with the recovery sheet",
-        SlotKind::Words => "look for the sheet that carries this repository's fingerprint",
-    })
-}
-
-/// The recovery slot stands in every pack: one readable header is enough.
-fn unlock_by_pack(
-    store: &dyn Store,
-    ring: &KeyRing,
-    unlock: &Unlock,
-    whose: Option<RepoId>,
-) -> Result<Option<(RootKey, RepoId)>> {
-    if ring.slots().any(|slot| slot.kind() == SlotKind::Words) {
-        return Ok(None);
-    }
-    let mut packs = Vec::new();
-    store.list(Folder::Packs, &mut |listed| {
-        packs.push((listed.name, listed.len));
-        Ok(())
-    })?;
-    let mut stranger = None;
-    for (name, len) in &packs {
-        let page = PAGE as u64;
-        for start in [0, len.saturating_sub(page)] {
-            let Ok(bytes) = store.get_range(name, start..start + page) else {
-                continue;
-            };
-            let Ok(header) = BoxHeader::decode(&bytes) else {
-                continue;
-            };
-            let Ok(slot) = KeySlot::parse(&header.recovery) else {
-                continue;
-            };
-            let Ok(Some(root)) = slot.open(&unlock.secret) else {
-                continue;
-            };
-            if whose.is_none_or(|repo| repo == slot.repo()) {
-                return Ok(Some((root, slot.repo())));
-            }
-            stranger.get_or_insert((root, slot.repo()));
-        }
-    }
-    Ok(stranger)
 }

@@ -6,7 +6,7 @@ use crate::repo::Repo;
 use crate::repo::chain::Chains;
 use crate::repo::index::Index;
 use crate::repo::loader::Loader;
-use crate::repo::publish::Presence;
+use crate::repo::presence::Presence;
 use std::sync::Arc;
 
 /// What one look at a repository found.

@@ -16,9 +16,11 @@ pub mod loader;
 pub mod look;
 pub mod mirrors;
 pub mod packer;
+pub mod presence;
 pub mod publish;
 pub mod snapshots;
 pub mod unlisted;
+pub mod unlock;
 pub mod view;
 
 use crate::crypto::derive::{Keys, RootKey};
@@ -28,7 +30,7 @@ use crate::error::{During, Error, Kind, Result};
 use crate::format::ObjectKind;
 use crate::format::boxes::{Opened, Opener, Sealer};
 use crate::format::header::{BoxHeader, RepoId};
-use crate::format::key_slot::{KeySlot, SlotKind};
+use crate::format::key_slot::SlotKind;
 use crate::format::mirror::MirrorRecord;
 use crate::host::Host;
 use crate::id::Id;
@@ -36,7 +38,8 @@ use crate::limits::PAGE;
 use crate::monitor::Monitor;
 use crate::name::{Folder, Name};
 use crate::repo::found::Found;
-use crate::repo::keyring::{KeyRing, Unlock};
+use crate::repo::keyring::KeyRing;
+use crate::repo::unlock::Unlock;
 use crate::store::{Payload, Store};
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -97,11 +100,12 @@ impl Repo {
     ) -> Result<Self> {
         let (whose, store) = (found.repo(), found.store);
         let none = KeyRing::default();
-        let ring = KeyRing::read(&*store, &found.slots, &none, monitor)?;
+        let copies = whose.map(|id| Objects::at(&folder_of(cache, id)));
+        let ring = KeyRing::read(&*store, &found.slots, (&none, copies.as_ref()), monitor)?;
         if found.marker.is_none() && ring.is_empty() {
             return Err(no_repository(&*store));
         }
-        let (root, id) = keyring::unlock(&*store, &ring, unlock, whose)?;
+        let (root, id) = self::unlock::run(&*store, &ring, unlock, whose)?;
         let keys = Arc::new(Keys::new(&root, id.as_bytes()));
         let opener = Opener::new(Arc::clone(&keys), id);
         let (mirror, newer) = match &found.marker {
@@ -112,7 +116,7 @@ impl Repo {
                 (None, false)
             }
         };
-        let cache = cache.join(crate::id::to_hex(id.as_bytes()));
+        let cache = folder_of(cache, id);
         Ok(Self {
             store,
             id,
@@ -142,7 +146,7 @@ impl Repo {
         }
         let (mirror, newer) = open_marker_or_tell(&self.opener, &marker, &*store, monitor);
         Ok(Self {
-            ring: KeyRing::read(&*store, &found.slots, &self.ring, monitor)?,
+            ring: KeyRing::read(&*store, &found.slots, (&self.ring, None), monitor)?,
             store,
             id: self.id,
             root: self.root.clone(),
@@ -367,6 +371,11 @@ fn no_repository(store: &dyn Store) -> Error {
     .hint("check the location; is the disk plugged in? `heirloom init` makes a new repository")
 }
 
+/// This repository's folder below the cache folder.
+fn folder_of(cache: &Path, id: RepoId) -> PathBuf {
+    cache.join(crate::id::to_hex(id.as_bytes()))
+}
+
 /// What the marker says, and whether it is newer than this program; that it cannot be read is told.
 fn open_marker_or_tell(
     opener: &Opener,
@@ -387,9 +396,4 @@ fn open_marker_or_tell(
 
 fn open_marker(opener: &Opener, bytes: &[u8]) -> Result<MirrorRecord> {
     MirrorRecord::decode(&opener.open(ObjectKind::Mirror, bytes)?.record)
-}
-
-/// Key slots as read back, for callers that hold several.
-pub fn slot_id(slot: &KeySlot) -> Id {
-    hash::object_id(&slot.to_object())
 }

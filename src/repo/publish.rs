@@ -9,15 +9,15 @@ use crate::format::ObjectKind;
 use crate::format::boxes::Sealer;
 use crate::format::chain::Entry;
 use crate::format::commit::{CommitSlot, Intent};
-use crate::format::mark::Mark;
 use crate::host::Host;
 use crate::id::{Id, to_hex};
 use crate::monitor::Monitor;
 use crate::name::{Folder, Name};
 use crate::repo::keyring;
+use crate::repo::presence::{self, Presence};
 use crate::repo::{Repo, Writer, seal};
 use crate::store::{Payload, Placed};
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,145 +25,6 @@ use std::time::Duration;
 const RENEW: Duration = Duration::from_secs(600);
 /// How often a collector's ABORT is answered by beginning again.
 const ATTEMPTS: usize = 5;
-
-/// The packs of one listing and the tombs known with it: what a session may lean on.
-#[derive(Clone, Default)]
-pub struct Presence {
-    packs: HashMap<Id, u64>,
-    marks: Marks,
-    /// Whether what a mark names still counts: it may be read as long as it is there, and never leant on.
-    reading: bool,
-}
-
-/// What marks say.
-#[derive(Clone, Default)]
-struct Marks {
-    /// Those that lie on the mirror.
-    ids: BTreeSet<Id>,
-    /// Those among them that name what is lost.
-    losses: BTreeSet<Id>,
-    tombs: HashSet<Id>,
-}
-
-impl Marks {
-    fn add(&mut self, id: Id, mark: Mark) {
-        self.tombs.extend(mark.packs);
-        if mark.loss {
-            self.losses.insert(id);
-        }
-    }
-}
-
-impl Presence {
-    /// For reading: lists `packs/` and reads the marks it can. What may be leant on is a session's business.
-    ///
-    /// # Errors
-    /// Those of the store. A mark that cannot be read is a problem, not an error.
-    pub fn read(repo: &Repo, monitor: &dyn Monitor) -> Result<Self> {
-        let marks = read_marks(repo, &mut |error| {
-            monitor.problem(&error);
-            Ok(())
-        })?;
-        Ok(Self {
-            packs: list_packs(repo)?,
-            marks,
-            reading: true,
-        })
-    }
-
-    /// These are there too, with their lengths, although they were not listed.
-    pub fn extend(&mut self, packs: Vec<(Id, u64)>) {
-        self.packs.extend(packs);
-    }
-
-    /// Whether blobs in this pack count: it is listed and, unless this is for reading, no mark names it.
-    pub fn holds(&self, pack: &Id) -> bool {
-        self.packs.contains_key(pack) && (self.reading || !self.marks.tombs.contains(pack))
-    }
-
-    /// Every mark.
-    pub fn marks(&self) -> &BTreeSet<Id> {
-        &self.marks.ids
-    }
-
-    /// Whether the pack is named by a mark.
-    pub fn is_tombed(&self, pack: &Id) -> bool {
-        self.marks.tombs.contains(pack)
-    }
-
-    /// Every pack listed, with its length.
-    pub fn packs(&self) -> &HashMap<Id, u64> {
-        &self.packs
-    }
-
-    /// The marks that say what is lost. A snapshot lists those it knew; one that does not know them all cannot vouch.
-    pub fn losses(&self) -> &BTreeSet<Id> {
-        &self.marks.losses
-    }
-
-    /// Whether a mark is in progress: something listed is named by one.
-    pub fn has_mark_in_progress(&self) -> bool {
-        self.marks
-            .tombs
-            .iter()
-            .any(|pack| self.packs.contains_key(pack))
-    }
-}
-
-fn list_packs(repo: &Repo) -> Result<HashMap<Id, u64>> {
-    let mut packs = HashMap::new();
-    repo.store().list(Folder::Packs, &mut |listed| {
-        if let Some(id) = Id::from_hex(listed.name.leaf()) {
-            packs.insert(id, listed.len);
-        }
-        Ok(())
-    })?;
-    Ok(packs)
-}
-
-fn read_marks(repo: &Repo, damaged: &mut dyn FnMut(Error) -> Result<()>) -> Result<Marks> {
-    let mut marks = Marks::default();
-    repo.store().list(Folder::Marks, &mut |listed| {
-        marks.ids.extend(Id::from_hex(listed.name.leaf()));
-        Ok(())
-    })?;
-    let leaves = marks.ids.iter().map(Id::to_hex).collect();
-    repo.keep_only(Folder::Marks, &leaves);
-    for id in marks.ids.clone() {
-        let name = Name::hashed(Folder::Marks, &id.to_hex());
-        let read = repo.read_listed(ObjectKind::Mark, &name);
-        let mark = match read.and_then(|opened| Mark::decode(&opened.record)) {
-            Ok(mark) => mark,
-            Err(error) if matches!(error.kind(), Kind::Damaged | Kind::TooNew) => {
-                damaged(error)?;
-                continue;
-            }
-            Err(error) => return Err(error),
-        };
-        marks.add(id, mark);
-    }
-    Ok(marks)
-}
-
-/// The marks of which this device has a copy. One that cannot be read is read from the mirror, or not known.
-fn remembered_marks(repo: &Repo) -> BTreeMap<Id, Mark> {
-    let names = repo.copies().names(Folder::Marks).into_iter();
-    let known = names.filter_map(|name| {
-        let opened = repo.read_copy(ObjectKind::Mark, &name)?;
-        let mark = Mark::decode(&opened.record).ok()?;
-        Some((Id::from_hex(name.leaf())?, mark))
-    });
-    known.collect()
-}
-
-/// What a mark names that cannot be read is unknown, so nothing may be leant on.
-fn unread(error: Error) -> Result<()> {
-    let error = match error.hint_text() {
-        Some(_) => error,
-        None => error.hint("nothing is written where a mark cannot be read: copy marks/ from another mirror; reading and restoring still work"),
-    };
-    Err(error.during("read what is marked for deletion"))
-}
 
 /// One run of Publish, from its intent to its commit slot.
 pub struct Session {
@@ -177,6 +38,8 @@ pub struct Session {
     renewed: Duration,
     marks: BTreeSet<Id>,
     presence: Presence,
+    /// The commit slot was asked for, and nobody knows what it holds.
+    open: bool,
 }
 
 impl Session {
@@ -207,6 +70,7 @@ impl Session {
             renewed: Duration::ZERO,
             marks: BTreeSet::new(),
             presence: Presence::default(),
+            open: false,
         };
         session.announce()?;
         keyring::complete(&**repo.store(), repo.ring(), repo.id())?;
@@ -217,19 +81,11 @@ impl Session {
         self.host.random(&mut self.id);
         self.intents = 0;
         // Named in the intent are the marks known before it, on whichever mirror they were seen: what they name is never
-        // leant on here. Everything else that counts is read after it (P2).
-        let known = remembered_marks(&self.repo);
+        // leant on here. Everything else that counts is read after it (P2, P3).
+        let known = presence::remembered_marks(&self.repo);
         self.marks = known.keys().copied().collect();
         self.put_intent()?;
-        let mut marks = read_marks(&self.repo, &mut unread)?;
-        for (id, mark) in known {
-            marks.add(id, mark);
-        }
-        self.presence = Presence {
-            packs: list_packs(&self.repo)?,
-            marks,
-            reading: false,
-        };
+        self.presence = Presence::to_lean_on(&self.repo, known)?;
         Ok(())
     }
 
@@ -273,7 +129,7 @@ impl Session {
 
     /// A pack that this session has put under a name that no mark has: it may be leant on from now on.
     pub fn has_put(&mut self, pack: Id, len: u64) {
-        self.presence.packs.insert(pack, len);
+        self.presence.add(pack, len);
     }
 
     /// The repository on this session's mirror.
@@ -336,21 +192,40 @@ impl Session {
         let payload = Payload::new(bytes);
         // Where the probe found no single winner nobody writes ABORT, and the name is nobody else's.
         let decides = self.repo.mirror().is_some_and(|record| record.cas);
+        let store = self.repo.store();
         let placed = match decides {
-            true => self.repo.store().put_if_absent(&name, &payload)?,
-            false => Placed::Cannot,
+            true => store.put_if_absent(&name, &payload),
+            false => store.put(&name, &payload).map(|()| Placed::Mine),
         };
-        match placed {
+        // No room is an answer; without one the slot may yet be filled.
+        self.open = placed
+            .as_ref()
+            .is_err_and(|error| error.kind() != Kind::Full);
+        match placed? {
             Placed::Mine => {}
             Placed::Taken => return Ok(Outcome::Aborted),
-            Placed::Cannot => self.repo.store().put(&name, &payload)?,
+            // A plain put could go over an ABORT.
+            Placed::Cannot => return Err(self.cannot_decide()),
         }
         self.repo.copies().put(&name, &payload);
         Ok(Outcome::Committed(newest))
     }
 
-    /// P9, also for a session that ends without a commit: its intents go, as far as the mirror lets them.
+    fn cannot_decide(&self) -> Error {
+        let at = self.repo.store().location();
+        let what = format!(
+            "{at} does not create without overwriting any more, as it did when it was added"
+        );
+        Error::new(Kind::Refused, what)
+            .hint("heirloom mirror add with its name alone tries it out anew and writes down what it can do")
+    }
+
+    /// P9, also for a session that ends without a commit: its intents go, as far as the mirror lets them. Where the slot was
+    /// asked for and nothing answered they stay: it may yet come to hold COMMIT, and whoever collects has to see to that.
     pub fn end(self, monitor: &dyn Monitor) {
+        if self.open {
+            return;
+        }
         for n in 0..self.intents {
             if let Err(error) = self.repo.store().delete(&self.intent_name(n)) {
                 monitor.problem(&error);

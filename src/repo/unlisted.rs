@@ -8,7 +8,7 @@ use crate::id::Id;
 use crate::name::{Folder, Name};
 use crate::repo::Repo;
 use crate::repo::index::Index;
-use crate::repo::publish::Presence;
+use crate::repo::presence::Presence;
 use std::collections::BTreeMap;
 
 /// So many are asked for. Where more are lacking, it is the listing that cannot be relied on.

@@ -43,7 +43,7 @@ fn listed(env: &TestEnv, field: &str) -> String {
     let ran = env.run(["mirror", "list", "--json"]).expect(0);
     let events = ran.events();
     let mut mirrors = events.iter().filter(|event| event["event"] == "mirror");
-    let usb = mirrors.find(|event| event["location"] == "usb").unwrap();
+    let usb = mirrors.find(|event| event["name"] == "usb").unwrap();
     usb[field].to_string()
 }
 

@@ -12,7 +12,7 @@ use crate::ops::verify::remember::Known;
 use crate::repo::chain::Chains;
 use crate::repo::ledger::Age;
 use crate::repo::mirrors::Mirror;
-use crate::repo::publish::Presence;
+use crate::repo::presence::Presence;
 use crate::store::place;
 use crate::ui::counted;
 use crate::ui::json::{Event, HeldEvent};

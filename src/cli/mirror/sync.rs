@@ -10,7 +10,7 @@ use crate::repo::chain::Chains;
 use crate::repo::heads::Finding;
 use crate::repo::look::Look;
 use crate::repo::mirrors::Mirror;
-use crate::repo::publish::Presence;
+use crate::repo::presence::Presence;
 use crate::ui::counted;
 use crate::ui::json::Event;
 use crate::units::{duration_to_text, size_to_text};

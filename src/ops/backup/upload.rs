@@ -205,7 +205,9 @@ impl Upload<'_> {
 
     fn pack(&self, session: &mut Session, pack: Id, len: u64, monitor: &dyn Monitor) -> Result<()> {
         session.renew()?;
-        if monitor.interrupted() || session.presence().packs().get(&pack) == Some(&len) {
+        let presence = session.presence();
+        let wanted = presence.packs().get(&pack) != Some(&len) && !presence.is_tombed(&pack);
+        if monitor.interrupted() || !wanted {
             return Ok(());
         }
         let name = Name::hashed(Folder::Packs, &pack.to_hex());

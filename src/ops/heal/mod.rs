@@ -247,7 +247,7 @@ fn publish_hidden(
     hidden.sort_by_key(|(_, entry)| (entry.device, entry.seq));
     let (mut sealed, mut shown) = (Vec::new(), Vec::new());
     for (id, entry) in hidden {
-        if !is_complete(&loader, &entry)? {
+        if !is_complete(chains, &loader, &entry)? {
             continue;
         }
         let name = Name::hashed(Folder::Entries, &id.to_hex());
@@ -264,13 +264,30 @@ fn publish_hidden(
     Ok(())
 }
 
-/// Whether every blob that a snapshot reaches lies in a pack that may be leant on; any other entry needs nothing.
-fn is_complete(loader: &Loader, entry: &Entry) -> Result<bool> {
-    let What::Snapshot(snapshot) = &entry.what else {
-        return Ok(true);
-    };
+/// Whether all that an entry leans on is there: the blobs of a snapshot, and of each that an undelete brings back.
+fn is_complete(chains: &Chains, loader: &Loader, entry: &Entry) -> Result<bool> {
+    match &entry.what {
+        What::Snapshot(snapshot) => is_whole(loader, snapshot.tree),
+        What::Undelete(ids) => {
+            for id in ids {
+                let whole = match chains.entry(id).map(|entry| &entry.what) {
+                    Some(What::Snapshot(snapshot)) => is_whole(loader, snapshot.tree)?,
+                    _ => false,
+                };
+                if !whole {
+                    return Ok(false);
+                }
+            }
+            Ok(true)
+        }
+        _ => Ok(true),
+    }
+}
+
+/// Whether every blob that a tree reaches lies in a pack that may be leant on.
+fn is_whole(loader: &Loader, tree: Id) -> Result<bool> {
     let mut complete = true;
-    let walked = Reach::new(loader).snapshot(snapshot.tree, None, &mut |kind, id| {
+    let walked = Reach::new(loader).snapshot(tree, None, &mut |kind, id| {
         complete &= loader.index().holds(&id.prefix(), kind)?;
         Ok(())
     });

@@ -9,7 +9,7 @@ use crate::name::{Folder, Name};
 use crate::ops::verify::{Level, Only, Report, Scope};
 use crate::repo::ledger::{self, Ledger, Reading};
 use crate::repo::look::Look;
-use crate::repo::publish::Presence;
+use crate::repo::presence::Presence;
 use crate::repo::{Repo, Writer};
 use crate::store::Listed;
 use std::collections::BTreeSet;

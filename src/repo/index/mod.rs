@@ -22,7 +22,7 @@ use crate::repo::Repo;
 use crate::repo::index::directories::pack_directory;
 use crate::repo::index::row::{Place, pack_number, place_of, row_sum};
 use crate::repo::index::tables::Tables;
-use crate::repo::publish::Presence;
+use crate::repo::presence::Presence;
 use std::collections::{HashMap, HashSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 

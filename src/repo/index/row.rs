@@ -11,7 +11,7 @@ use crate::device::table::Row;
 use crate::format::directory::{BlockRow, Codec, Directory};
 use crate::format::{BlobKind, ObjectKind};
 use crate::id::Id;
-use crate::repo::publish::Presence;
+use crate::repo::presence::Presence;
 use crate::siphash::sip24;
 
 /// Where a blob lies.

@@ -8,7 +8,7 @@ use crate::error::{Error, Kind, Result};
 use crate::format::index::Run;
 use crate::id::Id;
 use crate::repo::index::row::{Behind, PackInfo, encode_row, pack_number, place, table_name};
-use crate::repo::publish::Presence;
+use crate::repo::presence::Presence;
 use std::collections::{BTreeSet, HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};

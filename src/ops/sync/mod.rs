@@ -5,10 +5,11 @@
 //! again. A damaged object is never passed on: a good copy is taken elsewhere, and where there is none the snapshot that
 //! needs it stays behind and is named.
 
+mod choose;
+
 use crate::error::{Error, Kind, Result};
-use crate::format::chain::{Entry, What};
-use crate::format::snapshot::Snapshot;
-use crate::format::{BlobKind, ObjectKind};
+use crate::format::ObjectKind;
+use crate::format::chain::What;
 use crate::host::Host;
 use crate::id::Id;
 use crate::mirror::copy::{Wrong, copy};
@@ -17,11 +18,9 @@ use crate::mirror::set::check_name;
 use crate::monitor::{Counter, Monitor};
 use crate::name::{Folder, Name};
 use crate::ops::keys_and_marks::{bring_keys, bring_marks, marks_of};
-use crate::ops::reach::Reach;
 use crate::repo::chain::Chains;
 use crate::repo::create;
 use crate::repo::index::Index;
-use crate::repo::loader;
 use crate::repo::look::Look;
 use crate::repo::publish::{self, Outcome, SealedEntry, Session};
 use crate::repo::{Repo, Writer};
@@ -139,15 +138,6 @@ struct Sync<'a> {
     buffer: Vec<u8>,
 }
 
-/// Entries that the mirror shall show, and the packs that this takes.
-#[derive(Default)]
-struct Choice<'a> {
-    entries: Vec<(&'a Id, &'a Entry)>,
-    packs: BTreeSet<Id>,
-    /// Snapshots that nobody has whole, and why.
-    left: Vec<(Id, Error)>,
-}
-
 impl<'a> Sync<'a> {
     /// Every entry that is wanted, with all that it needs, oldest first.
     fn entries(&mut self) -> Result<Vec<SealedEntry>> {
@@ -182,43 +172,6 @@ impl<'a> Sync<'a> {
         Ok(entries)
     }
 
-    /// What is wanted and can be had without the packs found to be bad.
-    fn choose(&self) -> Result<Choice<'a>> {
-        let from = self.from;
-        let here: BTreeSet<&Id> = self.chains.visible().map(|(id, _)| id).collect();
-        let wanted = from.chains.visible().filter(|(id, _)| !here.contains(id));
-        let mut wanted: Vec<(&Id, &Entry)> = wanted.collect();
-        wanted.sort_by_key(|(_, entry)| (entry.device, entry.seq));
-        let missing = self.index.missing().iter();
-        let mut choice = Choice {
-            packs: missing
-                .filter(|pack| !self.bad.contains_key(pack))
-                .copied()
-                .collect(),
-            ..Choice::default()
-        };
-        let mut reach = Reach::new(&from.loader);
-        for (id, entry) in wanted {
-            if let What::Snapshot(snapshot) = &entry.what {
-                if !from.chains.is_live(id) {
-                    continue;
-                }
-                match self.needed(&mut reach, snapshot) {
-                    Ok(needed) => choice.packs.extend(needed),
-                    Err(error) if error.is_about_the_object() => {
-                        choice.left.push((*id, error));
-                        // What was met on the way is not brought by this one.
-                        reach = Reach::new(&from.loader);
-                        continue;
-                    }
-                    Err(error) => return Err(error),
-                }
-            }
-            choice.entries.push((id, entry));
-        }
-        Ok(choice)
-    }
-
     /// The bytes of an entry: from the mirrors, or from this device where they lie damaged there.
     fn entry(&self, id: &Id) -> Result<SealedEntry> {
         let name = Name::hashed(Folder::Entries, &id.to_hex());
@@ -251,64 +204,6 @@ impl<'a> Sync<'a> {
                 .during(what),
         );
         self.report.left.push(id);
-    }
-
-    /// The packs that hold what the mirror lacks of a snapshot.
-    fn needed(&self, reach: &mut Reach<'_>, snapshot: &Snapshot) -> Result<BTreeSet<Id>> {
-        let mut packs = BTreeSet::new();
-        let known = self.vouching(snapshot);
-        reach.snapshot(snapshot.tree, known, &mut |kind, id| {
-            if self.by.monitor.interrupted() {
-                return Err(Error::new(Kind::Interrupted, "interrupted"));
-            }
-            if self.index.holds(&id.prefix(), kind)? {
-                return Ok(());
-            }
-            packs.insert(self.pack_of(kind, id)?);
-            Ok(())
-        })?;
-        Ok(packs)
-    }
-
-    fn pack_of(&self, kind: BlobKind, id: &Id) -> Result<Id> {
-        let places = self.from.index.places(id, kind)?;
-        let tombed = |pack: &Id| {
-            self.from.presence.is_tombed(pack) || self.session.presence().is_tombed(pack)
-        };
-        let mut places = places.iter().filter(|place| !tombed(&place.pack));
-        let mut bad = None;
-        places
-            .find(|place| {
-                let why = self.bad.get(&place.pack);
-                bad = bad.or(why);
-                why.is_none()
-            })
-            .map(|place| place.pack)
-            .ok_or_else(|| match bad {
-                Some(why) => Error::new(Kind::Damaged, why.clone()),
-                None => loader::missing(kind, id),
-            })
-    }
-
-    /// The root of a snapshot that the mirror is known to hold whole: its parent, or the newest of its source.
-    fn vouching(&self, snapshot: &Snapshot) -> Option<Id> {
-        let presence = self.session.presence();
-        if presence.has_mark_in_progress() || !self.index.missing().is_empty() {
-            return None;
-        }
-        let snapshots = self.chains.snapshots();
-        let sound = snapshots.iter().rev().filter(|(id, _, other)| {
-            self.before.contains(id)
-                && other.source == snapshot.source
-                && presence
-                    .losses()
-                    .iter()
-                    .all(|loss| other.losses.contains(loss))
-        });
-        let mut sound = sound.peekable();
-        let newest = sound.peek().map(|(.., other)| other.tree);
-        let parent = sound.find(|(id, ..)| Some(*id) == snapshot.parent);
-        parent.map(|(.., parent)| parent.tree).or(newest)
     }
 
     /// Copies these packs; `false` if there is no good copy of one.

@@ -1,0 +1,135 @@
+//! What a sync brings: the entries that a mirror lacks, and the packs that they cannot do without.
+
+use crate::error::{Error, Kind, Result};
+use crate::format::BlobKind;
+use crate::format::chain::{Entry, What};
+use crate::format::snapshot::Snapshot;
+use crate::id::Id;
+use crate::ops::reach::Reach;
+use crate::ops::sync::Sync;
+use crate::repo::loader;
+use std::collections::BTreeSet;
+
+/// Entries that the mirror shall show, and the packs that this takes.
+#[derive(Default)]
+pub(super) struct Choice<'a> {
+    pub(super) entries: Vec<(&'a Id, &'a Entry)>,
+    pub(super) packs: BTreeSet<Id>,
+    /// Snapshots that nobody has whole, and why.
+    pub(super) left: Vec<(Id, Error)>,
+}
+
+impl<'a> Sync<'a> {
+    /// What is wanted and can be had without the packs found to be bad.
+    pub(super) fn choose(&self) -> Result<Choice<'a>> {
+        let from = self.from;
+        let here: BTreeSet<&Id> = self.chains.visible().map(|(id, _)| id).collect();
+        let wanted = from.chains.visible().filter(|(id, _)| !here.contains(id));
+        let mut wanted: Vec<(&Id, &Entry)> = wanted.collect();
+        wanted.sort_by_key(|(_, entry)| (entry.device, entry.seq));
+        let missing = self.index.missing().iter();
+        let mut choice = Choice {
+            packs: missing
+                .filter(|pack| !self.bad.contains_key(pack))
+                .copied()
+                .collect(),
+            ..Choice::default()
+        };
+        let mut reach = Reach::new(&from.loader);
+        for (id, entry) in wanted {
+            let purged = from.presence.is_purged(id) || self.session.presence().is_purged(id);
+            if purged || matches!(entry.what, What::Snapshot(_)) && !from.chains.is_live(id) {
+                continue;
+            }
+            match self.needed_by(&mut reach, entry) {
+                Ok(needed) => choice.packs.extend(needed),
+                Err(error) if error.is_about_the_object() => {
+                    choice.left.push((*id, error));
+                    // What was met on the way is not brought by this one.
+                    reach = Reach::new(&from.loader);
+                    continue;
+                }
+                Err(error) => return Err(error),
+            }
+            choice.entries.push((id, entry));
+        }
+        Ok(choice)
+    }
+
+    /// The packs that an entry cannot do without: those of a snapshot, and of each that an undelete brings back.
+    fn needed_by(&self, reach: &mut Reach<'_>, entry: &Entry) -> Result<BTreeSet<Id>> {
+        match &entry.what {
+            What::Snapshot(snapshot) => self.needed(reach, snapshot),
+            What::Undelete(ids) => {
+                let mut packs = BTreeSet::new();
+                for id in ids.iter().filter(|id| self.from.chains.is_live(id)) {
+                    if let Some(What::Snapshot(snapshot)) =
+                        self.from.chains.entry(id).map(|entry| &entry.what)
+                    {
+                        packs.extend(self.needed(reach, snapshot)?);
+                    }
+                }
+                Ok(packs)
+            }
+            _ => Ok(BTreeSet::new()),
+        }
+    }
+
+    /// The packs that hold what the mirror lacks of a snapshot.
+    fn needed(&self, reach: &mut Reach<'_>, snapshot: &Snapshot) -> Result<BTreeSet<Id>> {
+        let mut packs = BTreeSet::new();
+        let known = self.vouching(snapshot);
+        reach.snapshot(snapshot.tree, known, &mut |kind, id| {
+            if self.by.monitor.interrupted() {
+                return Err(Error::new(Kind::Interrupted, "interrupted"));
+            }
+            if self.index.holds(&id.prefix(), kind)? {
+                return Ok(());
+            }
+            packs.insert(self.pack_of(kind, id)?);
+            Ok(())
+        })?;
+        Ok(packs)
+    }
+
+    fn pack_of(&self, kind: BlobKind, id: &Id) -> Result<Id> {
+        let places = self.from.index.places(id, kind)?;
+        let tombed = |pack: &Id| {
+            self.from.presence.is_tombed(pack) || self.session.presence().is_tombed(pack)
+        };
+        let mut places = places.iter().filter(|place| !tombed(&place.pack));
+        let mut bad = None;
+        places
+            .find(|place| {
+                let why = self.bad.get(&place.pack);
+                bad = bad.or(why);
+                why.is_none()
+            })
+            .map(|place| place.pack)
+            .ok_or_else(|| match bad {
+                Some(why) => Error::new(Kind::Damaged, why.clone()),
+                None => loader::missing(kind, id),
+            })
+    }
+
+    /// The root of a snapshot that the mirror is known to hold whole: its parent, or the newest of its source.
+    fn vouching(&self, snapshot: &Snapshot) -> Option<Id> {
+        let presence = self.session.presence();
+        if presence.has_mark_in_progress() || !self.index.missing().is_empty() {
+            return None;
+        }
+        let snapshots = self.chains.snapshots();
+        let sound = snapshots.iter().rev().filter(|(id, _, other)| {
+            self.before.contains(id)
+                && other.source == snapshot.source
+                && presence
+                    .losses()
+                    .iter()
+                    .all(|loss| other.losses.contains(loss))
+        });
+        let mut sound = sound.peekable();
+        let newest = sound.peek().map(|(.., other)| other.tree);
+        let parent = sound.find(|(id, ..)| Some(*id) == snapshot.parent);
+        parent.map(|(.., parent)| parent.tree).or(newest)
+    }
+}
