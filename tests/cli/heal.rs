@@ -1,6 +1,6 @@
 //! `heal` and `verify` over several mirrors: what one lost another gives back, and what is lost on all is named.
 
-use crate::util::TestEnv;
+use crate::util::{TestEnv, contents};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -100,6 +100,37 @@ fn two_mirrors_mend_each_other() {
             .contains("one  nothing to heal")
     );
     env.run(["heal", "three"]).expect(2);
+}
+
+/// Nothing that is left on the mirror says that there ever were such packs.
+#[test]
+fn packs_that_went_with_their_index_run_come_back() {
+    let env = env();
+    let two = env.path("two");
+    let before = contents(&two);
+    for folder in ["packs", "index"] {
+        fs::remove_dir_all(two.join(folder)).unwrap();
+        fs::create_dir(two.join(folder)).unwrap();
+    }
+    let ran = env.run(["verify"]).expect(5);
+    assert!(ran.out().contains("damaged or missing"), "{ran}");
+    env.run(["heal"]).expect(0);
+    let after = contents(&two);
+    let stored = |all: &[(PathBuf, Vec<u8>)]| -> Vec<_> {
+        let stored = all.iter().filter(|(path, _)| {
+            ["packs", "index"]
+                .iter()
+                .any(|folder| path.components().any(|part| part.as_os_str() == *folder))
+        });
+        stored.cloned().collect()
+    };
+    assert!(stored(&before) == stored(&after) && !stored(&after).is_empty());
+    env.run(["verify"]).expect(0);
+    // Sync alone does the same, without being told that something is missing.
+    fs::remove_dir_all(two.join("packs")).unwrap();
+    fs::remove_dir_all(two.join("index")).unwrap();
+    env.run(["mirror", "sync"]).expect(0);
+    assert!(stored(&before) == stored(&contents(&two)));
 }
 
 #[test]

@@ -107,9 +107,11 @@ pub fn mirrors(context: &Context, mirrors: &Mirrors, level: Level, done: &mut Do
         return Ok(());
     }
     let mut found = Vec::new();
+    let whole = Look::at(&mirrors.whole, monitor)?;
     for mirror in &mirrors.here {
         let began = context.host().elapsed();
-        let (look, report, bad) = everything(context, mirror, level)?;
+        let (look, mut report, bad) = everything(context, mirror, level)?;
+        verify::gone(&whole, &look, &mut report, monitor);
         context.ui().end_progress();
         let took = duration_to_text((context.host().elapsed() - began).as_secs_f64());
         let judged = match report.damaged.len() as u64 {

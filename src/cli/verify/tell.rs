@@ -91,7 +91,12 @@ pub fn verdict(context: &Context, report: &Report, done: &mut Done) -> String {
             counted(report.damaged.len() as u64, "object", "objects"),
             counted(report.losses.len() as u64, "file", "files")
         );
-        let next = "make another backup: it stores again what this device still has".to_owned();
+        let next = match context.config().mirror.len() {
+            0 | 1 => "make another backup: it stores again what this device still has",
+            // This one was looked at alone.
+            _ => "heirloom heal",
+        };
+        let next = next.to_owned();
         ui.line(&format!("DAMAGED: {what}         next: {next}"));
         done.add(Outcome::Damage, what);
         done.hint(&*next);

@@ -152,6 +152,11 @@ fn objects(
     let entries = chains.missing();
     let entries = entries.map(|entry| Name::hashed(Folder::Entries, &entry.to_hex()));
     let mut bad: BTreeSet<Name> = packs.chain(entries).collect();
+    let gone = Look::at(&mirrors.whole, by.monitor)?.gone_from(&look);
+    bad.extend(
+        gone.iter()
+            .map(|pack| Name::hashed(Folder::Packs, &pack.to_hex())),
+    );
     let known = found.told.iter().chain(&found.read).cloned();
     bad.extend(known.filter(|name| name.folder().is_named_by_hash()));
     if !options.dry_run {

@@ -27,12 +27,11 @@ impl<'a> Sync<'a> {
         let wanted = from.chains.visible().filter(|(id, _)| !here.contains(id));
         let mut wanted: Vec<(&Id, &Entry)> = wanted.collect();
         wanted.sort_by_key(|(_, entry)| (entry.device, entry.seq));
-        let missing = self.index.missing().iter();
+        let mut packs = from.lacking(self.session.presence());
+        packs.extend(self.index.missing());
+        packs.retain(|pack| !self.bad.contains_key(pack));
         let mut choice = Choice {
-            packs: missing
-                .filter(|pack| !self.bad.contains_key(pack))
-                .copied()
-                .collect(),
+            packs,
             ..Choice::default()
         };
         let mut reach = Reach::new(&from.loader);

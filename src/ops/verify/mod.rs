@@ -119,6 +119,17 @@ pub fn run(look: &Look, options: &Options, monitor: &dyn Monitor) -> Result<Repo
     Ok(report)
 }
 
+/// Adds what is gone from one of several mirrors together with the index run that would have told.
+pub fn gone(whole: &Look, here: &Look, report: &mut Report, monitor: &dyn Monitor) {
+    for pack in whole.gone_from(here) {
+        let name = Name::hashed(Folder::Packs, &pack.to_hex());
+        if !report.damaged.iter().any(|damage| damage.name == name) {
+            let error = Error::new(Kind::Damaged, "another mirror has it and it is gone here");
+            damaged(report, name, error, monitor);
+        }
+    }
+}
+
 /// What several mirrors found bad, as far as none of them has it good.
 pub fn bad_everywhere(mirrors: &[(&Look, &Bad)]) -> Bad {
     let everywhere = |pack: &Id, is_bad: &dyn Fn(&Bad) -> bool| {
