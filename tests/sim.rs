@@ -1,6 +1,6 @@
-//! Devices and mirrors in bad weather: backups, syncs and looks while calls fail, answers get lost, writes land late,
-//! lists are short, reads lie and the program dies; then the weather clears, one sync runs, and nothing that was
-//! acknowledged on any mirror is missing from one.
+//! Devices and mirrors in bad weather: backups, syncs, looks, removals and prunes while calls fail, answers get lost,
+//! writes land late, lists are short, reads lie and the program dies; then the weather clears, one sync runs, and nothing
+//! that was acknowledged on any mirror and not removed is missing from one. Prunes run then, and still nothing is.
 //!
 //! A life is a function of its seed but for the order of threads. `HEIRLOOM_SEEDS=1000` tries more lives,
 //! `HEIRLOOM_SEED=7` one.
@@ -11,7 +11,9 @@ use crate::world::{describe, noise};
 use heirloom::error::{Error, Result};
 use heirloom::id::Id;
 use heirloom::monitor::Collected;
+use heirloom::ops::prune::{self, plan::Limits};
 use heirloom::ops::verify::{self, Level};
+use heirloom::repo::chain::Chains;
 use heirloom::repo::look::Look;
 use heirloom::store::Store;
 use heirloom::store::memory::MemoryStore;
@@ -20,6 +22,7 @@ use std::fs;
 use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 const LIVES: u64 = 40;
 const NAMES: [&str; 3] = ["one", "two", "three"];
@@ -136,12 +139,14 @@ impl Sim {
             self.life
                 .store(self.dice.roll().cast_signed() & 127, Ordering::Relaxed);
         }
-        let done = match self.dice.below(8) {
-            0..5 => {
+        let done = match self.dice.below(12) {
+            0..6 => {
                 self.change(device);
                 self.backup(device, &places)
             }
-            5 | 6 => self.sync(device, &places),
+            6 | 7 => self.sync(device, &places),
+            8 => self.forget(device, &places),
+            9 | 10 => self.prune(device, &places).map(drop),
             _ => self.look(device, &places),
         };
         if let Err(error) = done {
@@ -170,6 +175,53 @@ impl Sim {
             .sync_all(places, &Collected::default())?;
         let failed = synced.into_iter().filter_map(|(_, report)| report.err());
         failed.last().map_or(Ok(()), Err)
+    }
+
+    /// Whatever comes of it: from now on it need not be there any more.
+    fn forget(&mut self, device: usize, places: &Places) -> Result<()> {
+        let at = self.dice.below(self.acknowledged.len().max(1));
+        let Some(id) = self.acknowledged.keys().nth(at).copied() else {
+            return Ok(());
+        };
+        let monitor = Collected::default();
+        let mirrors = self.devices[device].0.open_all(places, &monitor)?;
+        if !Chains::read(&mirrors.whole, &monitor)?.is_live(&id) {
+            return Ok(());
+        }
+        self.acknowledged.remove(&id);
+        self.devices[device].0.forget(places, &[id])
+    }
+
+    fn prune(&self, device: usize, places: &Places) -> Result<prune::Report> {
+        let options = prune::Options {
+            limits: Limits {
+                unused: 0,
+                rewrite: u64::MAX,
+            },
+            grace: 0,
+            // Whoever has not ended is ended: it may be dead, and it may be late.
+            expiry: 0,
+            wait: Duration::ZERO,
+            clock_ok: true,
+        };
+        let client = &self.devices[device].0;
+        let report = client.prune(places, &options, &Collected::default())?;
+        match report.mirrors.iter().position(|(_, done)| done.is_err()) {
+            Some(at) => Err(report.mirrors.into_iter().nth(at).unwrap().1.unwrap_err()),
+            None => Ok(report),
+        }
+    }
+
+    /// Two prunes leave nothing that a third could take.
+    fn prune_to_the_end(&self, what: &str) {
+        let prune = || {
+            let report = self.prune(0, &self.places());
+            report.unwrap_or_else(|error| panic!("{what}: {}", error.chain()))
+        };
+        prune();
+        prune();
+        let report = prune();
+        assert!(report.plan.is_nothing(), "{what}: {:?}", report.plan);
     }
 
     fn look(&self, device: usize, places: &Places) -> Result<()> {
@@ -253,6 +305,10 @@ fn what_was_acknowledged_anywhere_is_everywhere_when_the_weather_clears() {
         }
         for at in 0..sim.storms.len() {
             sim.check(at, &what);
+        }
+        sim.prune_to_the_end(&what);
+        for at in 0..sim.storms.len() {
+            sim.check(at, &format!("{what}, pruned"));
         }
         acknowledged += sim.acknowledged.len();
         failed += sim.failed;

@@ -20,6 +20,7 @@ pub mod mirror;
 pub mod open;
 pub mod paths;
 pub mod places;
+pub mod prune;
 pub mod restore;
 pub mod secret;
 pub mod select;
@@ -67,6 +68,7 @@ enum Verb {
     Verify(verify::VerifyArgs),
     #[command(visible_alias = "repair")]
     Heal(heal::HealArgs),
+    Prune(prune::PruneArgs),
     Mirror(mirror::MirrorArgs),
     Key(key::KeyArgs),
     Cat(cat::CatArgs),
@@ -83,6 +85,7 @@ impl Verb {
             Self::Restore(_) => "restore",
             Self::Verify(_) => "verify",
             Self::Heal(_) => "heal",
+            Self::Prune(_) => "prune",
             Self::Mirror(_) => "mirror",
             Self::Key(_) => "key",
             Self::Cat(_) => "cat",
@@ -99,6 +102,7 @@ impl Verb {
             Self::Restore(args) => restore::run(args, context),
             Self::Verify(args) => verify::run(args, context),
             Self::Heal(args) => heal::run(args, context),
+            Self::Prune(args) => prune::run(args, context),
             Self::Mirror(args) => mirror::run(args, context),
             Self::Key(args) => key::run(args, context),
             Self::Cat(args) => cat::run(args, context),

@@ -119,10 +119,11 @@ pub enum BlobKind {
 }
 
 impl BlobKind {
+    /// Every kind.
+    pub const ALL: [Self; 3] = [Self::Chunk, Self::Tree, Self::List];
+
     /// The kind with this number.
     pub fn from_number(number: u8) -> Option<Self> {
-        [Self::Chunk, Self::Tree, Self::List]
-            .into_iter()
-            .find(|kind| *kind as u8 == number)
+        Self::ALL.into_iter().find(|kind| *kind as u8 == number)
     }
 }

@@ -14,3 +14,5 @@ pub mod restore;
 pub mod verify;
 
 pub mod heal;
+
+pub mod prune;

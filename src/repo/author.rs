@@ -5,7 +5,7 @@
 
 use crate::crypto::hash;
 use crate::device::Device;
-use crate::device::memory::{Memory, MirrorMemory, Seen};
+use crate::device::memory::{Memory, MirrorMemory, Observed, Seen};
 use crate::error::{During, Result};
 use crate::format::chain::{Entry, Head, What};
 use crate::host::Timestamp;
@@ -14,7 +14,7 @@ use crate::repo::chain::Chains;
 use crate::repo::heads::{self, Finding};
 use crate::repo::mirrors::Mirror;
 use crate::repo::{Repo, Writer};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -203,6 +203,38 @@ impl Author {
         let mirror = memory.mirrors.get(memory.pins.get(name)?)?;
         let seconds = now.checked_sub(mirror.current?)?;
         u64::try_from(seconds).ok().map(Duration::from_secs)
+    }
+
+    /// Remembers which sessions have not ended on a mirror, each with the number of its newest intent, and since when each has
+    /// had that number by this device's clock.
+    ///
+    /// # Errors
+    /// Those of the state folder.
+    pub fn observe(
+        &self,
+        mirror: &[u8; 16],
+        open: &BTreeMap<[u8; 16], u32>,
+        now: i64,
+    ) -> Result<BTreeMap<[u8; 16], i64>> {
+        let mut memory = self.memory();
+        let seen = memory.mirror(mirror);
+        let observed = open.iter().map(|(session, number)| {
+            let before = seen.observed.get(session);
+            let same = before.filter(|before| before.number == *number && before.since <= now);
+            let since = same.map_or(now, |before| before.since);
+            let number = *number;
+            (*session, Observed { number, since })
+        });
+        let observed: BTreeMap<_, _> = observed.collect();
+        let since = observed
+            .iter()
+            .map(|(session, seen)| (*session, seen.since))
+            .collect();
+        if seen.observed != observed {
+            seen.observed = observed;
+            (self.keep)(&memory).during(|| "remember who is at work there".to_owned())?;
+        }
+        Ok(since)
     }
 
     /// Gives the number away, durably. Call it before the entry is put anywhere.

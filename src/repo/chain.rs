@@ -226,11 +226,28 @@ impl Chains {
             .filter(|(id, _)| self.committed.contains(id))
     }
 
-    /// Entries a slot lists and `entries/` lacks or cannot give.
+    /// Entries a slot lists and `entries/` lacks or cannot give. One that was removed may have been purged.
     pub fn missing(&self) -> impl Iterator<Item = &Id> {
+        let removed = self.removed_at();
         self.committed
             .iter()
-            .filter(|id| !self.entries.contains_key(id))
+            .filter(move |id| !self.entries.contains_key(id) && !removed.contains_key(id))
+    }
+
+    /// What visible removes name and no undelete has taken back, each with the newest time, in seconds since 1970.
+    pub fn removed_at(&self) -> BTreeMap<Id, i64> {
+        let mut found = BTreeMap::new();
+        for (_, entry) in self.visible() {
+            if let What::Remove { entries, .. } = &entry.what {
+                let time = entry.time.seconds;
+                let targets = entries.iter().map(|target| target.entry);
+                for target in targets.filter(|target| self.removed.contains(target)) {
+                    let newest = found.entry(target).or_insert(time);
+                    *newest = time.max(*newest);
+                }
+            }
+        }
+        found
     }
 
     /// An entry that lies there, visible or not.

@@ -87,6 +87,17 @@ impl Presence {
         })
     }
 
+    /// For a collector, who leans on nothing that any mark names, and for the copies it makes before there is a mark: then
+    /// `soon` is what will be named.
+    ///
+    /// # Errors
+    /// `Refused` where a mark cannot be read; those of the store.
+    pub fn to_collect(repo: &Repo, soon: &BTreeSet<Id>) -> Result<Self> {
+        let mut presence = Self::to_lean_on(repo, remembered_marks(repo))?;
+        presence.marks.tombs.extend(soon);
+        Ok(presence)
+    }
+
     /// A pack that is there now.
     pub(crate) fn add(&mut self, pack: Id, len: u64) {
         self.packs.insert(pack, len);
@@ -129,6 +140,27 @@ impl Presence {
             .iter()
             .any(|pack| self.packs.contains_key(pack))
     }
+}
+
+/// The marks on a mirror of which something still lies there, or might: each with what it names.
+///
+/// # Errors
+/// `Refused` where a mark cannot be read; those of the store.
+pub fn marks_in_progress(repo: &Repo, presence: &Presence) -> Result<BTreeMap<Id, Mark>> {
+    let mut found = BTreeMap::new();
+    for id in presence.marks() {
+        let name = Name::hashed(Folder::Marks, &id.to_hex());
+        let opened = repo.read_listed(ObjectKind::Mark, &name).or_else(|error| {
+            unread(error)?;
+            repo.read(ObjectKind::Mark, &name)
+        })?;
+        let mark = Mark::decode(&opened.record)?;
+        let lies_there = |pack: &Id| presence.packs.contains_key(pack);
+        if mark.packs.iter().any(lies_there) || !mark.entries.is_empty() {
+            found.insert(*id, mark);
+        }
+    }
+    Ok(found)
 }
 
 fn list_packs(repo: &Repo) -> Result<HashMap<Id, u64>> {

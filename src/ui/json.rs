@@ -78,6 +78,16 @@ pub enum Event<'a> {
         mirrors: [&'a str; 2],
         what: &'a str,
     },
+    /// What a prune did on a mirror, or would do on each.
+    Pruned {
+        #[serde(skip_serializing_if = "Option::is_none")]
+        mirror: Option<&'a str>,
+        freed: u64,
+        rewritten: u64,
+        packs: u64,
+        snapshots: u64,
+        waits: u64,
+    },
     /// An object that is not what it should be.
     Damage {
         mirror: &'a str,

@@ -8,7 +8,7 @@ use heirloom::crypto::secret::Secret;
 use heirloom::device::Device;
 use heirloom::error::Result;
 use heirloom::format::ObjectKind;
-use heirloom::format::chain::What;
+use heirloom::format::chain::{Removed, What};
 use heirloom::format::facts::Facts;
 use heirloom::format::header::BoxHeader;
 use heirloom::format::key_slot::SlotSecret;
@@ -18,7 +18,7 @@ use heirloom::limits::PAGE;
 use heirloom::monitor::Collected;
 use heirloom::name::Folder;
 use heirloom::ops::sync::{self, By};
-use heirloom::ops::{backup, open, record, restore, verify};
+use heirloom::ops::{backup, open, prune, record, restore, verify};
 use heirloom::repo::Repo;
 use heirloom::repo::author::{Author, Stamp};
 use heirloom::repo::chain::Chains;
@@ -488,6 +488,57 @@ impl Client {
         let what = (Stamp::default(), What::SlotRemoved(slot));
         record::run(leader, &self.host, &author, what, &monitor)?;
         keyring::delete_slot(&**leader.store(), &slot)
+    }
+
+    /// Writes down on the first mirror that these snapshots are removed, and brings it to the others.
+    pub(crate) fn forget(&self, places: &Places, snapshots: &[Id]) -> Result<()> {
+        let monitor = Collected::default();
+        let mut mirrors = self.open_all(places, &monitor)?;
+        let author = self.author(&mut mirrors)?;
+        let chains = Chains::read(&mirrors.whole, &monitor)?;
+        let target = |id: &Id| {
+            let entry = chains.entry(id).unwrap();
+            Removed {
+                device: entry.device,
+                seq: entry.seq,
+                entry: *id,
+                prev: entry.prev,
+            }
+        };
+        let what = What::Remove {
+            entries: snapshots.iter().map(target).collect(),
+            reason: "for a test".to_owned(),
+        };
+        let time = self.host.now();
+        let stamp = Stamp {
+            time,
+            ..Stamp::default()
+        };
+        let leader = &mirrors.leader()?.repo;
+        record::run(leader, &self.host, &author, (stamp, what), &monitor)?;
+        drop((author, mirrors));
+        for (name, synced) in self.sync_all(places, &monitor)? {
+            synced.map_err(|error| error.during(name))?;
+        }
+        Ok(())
+    }
+
+    /// Prunes every mirror.
+    pub(crate) fn prune(
+        &self,
+        places: &Places,
+        options: &prune::Options,
+        monitor: &Collected,
+    ) -> Result<prune::Report> {
+        let mut mirrors = self.open_all(places, monitor)?;
+        let author = self.author(&mut mirrors)?;
+        let by = By {
+            host: &self.host,
+            writer: author.writer(),
+            monitor,
+        };
+        let on: Vec<_> = mirrors.here.iter().collect();
+        prune::run(&mirrors, &on, options, (&author, by))
     }
 
     /// Reads blobs from all of them.

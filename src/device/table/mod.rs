@@ -141,6 +141,11 @@ impl Table {
 
     /// Hands every row of this key to `each`, in their order.
     pub fn find(&self, key: &[u8; KEY], each: &mut dyn FnMut(&Row)) -> Result<()> {
+        self.find_at(key, &mut |_, row| each(row))
+    }
+
+    /// The same, each row with its place among all rows.
+    pub fn find_at(&self, key: &[u8; KEY], each: &mut dyn FnMut(u64, &Row)) -> Result<()> {
         let (fence, _) = self.tail.as_chunks::<WORD>();
         let fence = &fence[..self.fence_len / WORD];
         // Rows of this key may begin in the stride before the first one that begins with it, and go on in the next.
@@ -150,13 +155,15 @@ impl Table {
                 break;
             }
             let mut bytes = [0; STRIDE * ROW];
-            let rows = self.read_rows((stride * STRIDE) as u64, &mut bytes)?;
+            let first = (stride * STRIDE) as u64;
+            let rows = self.read_rows(first, &mut bytes)?;
             let begin = rows.partition_point(|row| row[..KEY] < key[..]);
             let found = &rows[begin..];
             found
                 .iter()
                 .take_while(|row| row[..KEY] == key[..])
-                .for_each(&mut *each);
+                .zip(first + begin as u64..)
+                .for_each(|(row, at)| each(at, row));
             if found.last().is_some_and(|row| row[..KEY] > key[..]) {
                 break;
             }
@@ -265,11 +272,26 @@ pub fn merge(
     map: &mut dyn FnMut(usize, &mut Row) -> bool,
     writer: &mut TableWriter,
 ) -> Result<()> {
+    merged(tables, &mut |table, _, row| match map(table, row) {
+        true => writer.push(row),
+        false => Ok(()),
+    })
+}
+
+/// Hears a row: the position of its table, its own place in it, and what it says.
+pub type EachRow<'a> = &'a mut dyn FnMut(usize, u64, &mut Row) -> Result<()>;
+
+/// Hands the rows of all `tables` to `each` in the order of their keys; those of one key in the order of the tables.
+///
+/// # Errors
+/// Those of reading and of `each`.
+pub fn merged(tables: &[&Table], each: EachRow<'_>) -> Result<()> {
     let mut all: Vec<Rows<'_>> = tables.iter().map(|table| table.rows()).collect();
     let mut heads: Vec<Option<Row>> = Vec::with_capacity(all.len());
     for rows in &mut all {
         heads.push(rows.next().transpose()?);
     }
+    let mut places = vec![0; heads.len()];
     // Runs are merged by eights, so looking at every head is as good as a heap.
     loop {
         let mut least: Option<(usize, &Row)> = None;
@@ -283,9 +305,8 @@ pub fn merge(
             return Ok(());
         };
         let mut row = *row;
-        if map(at, &mut row) {
-            writer.push(&row)?;
-        }
+        each(at, places[at], &mut row)?;
+        places[at] += 1;
         heads[at] = all[at].next().transpose()?;
     }
 }

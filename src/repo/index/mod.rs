@@ -8,6 +8,7 @@
 //! lie a chunk into existence nor hide one: it only costs time.
 
 pub mod directories;
+pub mod reached;
 pub mod row;
 mod tables;
 
@@ -256,10 +257,18 @@ impl Index {
     /// # Errors
     /// Those of the cache folder.
     pub fn places(&self, id: &Id, kind: BlobKind) -> Result<Vec<Place>> {
+        self.places_of(&id.prefix(), kind)
+    }
+
+    /// The same by the first 16 bytes of its id.
+    ///
+    /// # Errors
+    /// As [`Index::places`].
+    pub fn places_of(&self, prefix: &[u8; 16], kind: BlobKind) -> Result<Vec<Place>> {
         let (mut places, mut doubtful) = (Vec::new(), Vec::new());
         for loaded in self.tables.list().iter() {
             let packs = &loaded.behind.packs;
-            loaded.table.find(&id.prefix(), &mut |row| {
+            loaded.table.find(prefix, &mut |row| {
                 let sound = packs.get(pack_number(row)).is_some_and(|pack| pack.sound);
                 let found = if sound { &mut places } else { &mut doubtful };
                 found.extend(place_of(packs, row).filter(|place| place.kind == kind));

@@ -166,6 +166,15 @@ impl Packer {
         }
     }
 
+    /// Packs a block as it is, beside those that are being filled.
+    ///
+    /// # Errors
+    /// What went wrong in any of the threads.
+    pub fn block(&mut self, block: FullBlock) -> Result<()> {
+        self.raw += block.block.raw_len() as u64;
+        self.send(block)
+    }
+
     fn send(&self, block: FullBlock) -> Result<()> {
         let sent = self
             .jobs

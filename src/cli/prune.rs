@@ -1,0 +1,278 @@
+//! `prune`: space taken back from what no snapshot needs.
+
+use crate::cli::context::Context;
+use crate::cli::exit::{Done, Outcome};
+use crate::cli::mirror::sync;
+use crate::cli::open::{self, Held, Opened};
+use crate::error::{Error, Kind, Result};
+use crate::ops::prune::collect::Collected;
+use crate::ops::prune::plan::{Limits, Plan};
+use crate::ops::prune::{self, Options, Report, Waits};
+use crate::ops::sync::By;
+use crate::repo::chain::Chains;
+use crate::repo::mirrors::Mirror;
+use crate::ui::counted;
+use crate::ui::json::Event;
+use crate::units::{duration_to_text, size_from_text, size_to_text};
+use clap::Args;
+
+/// How long a removed snapshot can be taken back, in seconds, where nobody says.
+const GRACE: i64 = 14 * 86_400;
+/// How long a session shows no sign of life before it is ended, in seconds.
+const EXPIRY: i64 = 86_400;
+
+/// Delete what no snapshot needs, and take back its space
+///
+/// It may run beside backups, syncs and restores of any device, and be killed anywhere: the next run goes on. Snapshots that
+/// were forgotten can be taken back for 14 days, and keep what they hold for as long. What is needed of packs that go is
+/// written anew before.
+#[derive(Args, Debug)]
+pub struct PruneArgs {
+    /// Say what would be freed, and write nothing
+    #[arg(short = 'n', long)]
+    dry_run: bool,
+    /// What may lie unused in packs that stay, of what is used
+    #[arg(long, value_name = "PERCENT", default_value = "5%")]
+    max_unused: String,
+    /// Write at most so much anew; the rest waits for the next run
+    #[arg(long, value_name = "SIZE")]
+    max_rewrite: Option<String>,
+    /// Whatever this device's clock says
+    #[arg(long)]
+    clock_ok: bool,
+}
+
+/// Runs the verb.
+///
+/// # Errors
+/// Those of opening; `Usage`, `Refused`, `Interrupted`. What became of each mirror is an outcome.
+pub fn run(args: &PruneArgs, context: &Context) -> Result<Done> {
+    let options = options(args, context)?;
+    let began = context.host().elapsed();
+    let mut done = Done::well();
+    let mut opened = open::repository(context)?;
+    let held = open::hold(context, &mut opened.mirrors)?;
+    let monitor = &**context.ui();
+    let by = By {
+        host: context.host(),
+        writer: held.author.writer(),
+        monitor,
+    };
+    if args.dry_run {
+        let plan = prune::rehearse(&opened.mirrors, &options, by)?;
+        held.wrote_nothing();
+        context.ui().end_progress();
+        tell_plan(context, &plan);
+        return Ok(done);
+    }
+    let on = prunable(context, &held, &opened, &mut done)?;
+    let report = prune::run(&opened.mirrors, &on, &options, (&held.author, by))?;
+    context.ui().end_progress();
+    tell_all(context, &report, &mut done);
+    for away in &opened.mirrors.away {
+        let what = format!("{} was not pruned: {}", away.name, away.error.chain());
+        context.ui().line(&format!(
+            "{}  not there; it catches up with the next heirloom mirror sync and prune",
+            away.name
+        ));
+        done.add(Outcome::Behind, what);
+    }
+    let seconds = (context.host().elapsed() - began).as_secs_f64();
+    context.ui().line(&format!(
+        "{} used, {} unused in packs that stay, in {}",
+        size_to_text(report.plan.used),
+        size_to_text(report.plan.unused),
+        duration_to_text(seconds)
+    ));
+    if report
+        .mirrors
+        .iter()
+        .all(|(_, collected)| collected.is_ok())
+    {
+        held.ended_well();
+    }
+    let waits = |(_, done): &(String, Result<Collected>)| {
+        done.as_ref().is_ok_and(|done| !done.waits.is_empty())
+    };
+    match report.mirrors.iter().any(waits) && !context.wait().is_zero() {
+        true => Err(
+            Error::new(Kind::Busy, "somebody is still at work, and was waited for")
+                .hint("prune again later"),
+        ),
+        false => Ok(done),
+    }
+}
+
+/// The mirrors on which something may be deleted.
+fn prunable<'a>(
+    context: &Context,
+    held: &Held,
+    opened: &'a Opened,
+    done: &mut Done,
+) -> Result<Vec<&'a Mirror>> {
+    let monitor = &**context.ui();
+    let all = Chains::read(opened.whole(), monitor)?;
+    let mut on = Vec::new();
+    for mirror in &opened.mirrors.here {
+        let here = Chains::read(&mirror.repo, monitor)?;
+        let findings = sync::judge(held, mirror, &here, &all);
+        let deletes = mirror.repo.store().location().abilities.delete;
+        match (findings.first(), deletes) {
+            (Some(finding), _) => {
+                let error = finding.error(&mirror.name);
+                context.ui().problem(&error);
+                done.add(Outcome::Rollback, error.chain());
+            }
+            (None, false) => {
+                let line = format!("{}  skipped: nothing can be deleted there", mirror.name);
+                context.ui().line(&line);
+            }
+            (None, true) => on.push(mirror),
+        }
+    }
+    Ok(on)
+}
+
+fn tell_all(context: &Context, report: &Report, done: &mut Done) {
+    for (name, collected) in &report.mirrors {
+        match collected {
+            Ok(collected) => tell(context, name, collected, done),
+            Err(error) => {
+                let told = Error::new(error.kind(), name.clone()).because(error.chain());
+                context.ui().problem(&told);
+                let outcome = match error.kind() {
+                    Kind::Damaged => Outcome::Damage,
+                    _ => Outcome::Behind,
+                };
+                done.add(outcome, format!("{name} was not pruned: {}", error.chain()));
+            }
+        }
+    }
+}
+
+fn options(args: &PruneArgs, context: &Context) -> Result<Options> {
+    let percent = args
+        .max_unused
+        .strip_suffix('%')
+        .unwrap_or(&args.max_unused);
+    let unused = percent.parse().map_err(|_| {
+        Error::new(
+            Kind::Usage,
+            format!("--max-unused {:?} is not like 5%", args.max_unused),
+        )
+    })?;
+    let rewrite = match &args.max_rewrite {
+        None => u64::MAX,
+        Some(text) => size_from_text(text).ok_or_else(|| {
+            Error::new(
+                Kind::Usage,
+                format!("--max-rewrite {text:?} is not like 2GiB"),
+            )
+        })?,
+    };
+    Ok(Options {
+        limits: Limits { unused, rewrite },
+        grace: GRACE,
+        expiry: EXPIRY,
+        wait: context.wait(),
+        clock_ok: args.clock_ok,
+    })
+}
+
+fn tell_plan(context: &Context, plan: &Plan) {
+    let ui = context.ui();
+    if plan.is_nothing() {
+        ui.line("nothing to prune");
+    }
+    if !plan.entries.is_empty() {
+        let count = plan.entries.len() as u64;
+        ui.line(&format!(
+            "{} go for good",
+            counted(count, "forgotten snapshot", "forgotten snapshots")
+        ));
+    }
+    if !plan.dead.is_empty() {
+        let count = counted(plan.dead.len() as u64, "pack", "packs");
+        ui.line(&format!(
+            "{count} that nobody needs would go: {} on each mirror",
+            size_to_text(plan.dead_bytes)
+        ));
+    }
+    if !plan.moving.is_empty() {
+        let count = counted(plan.moving.len() as u64, "pack", "packs");
+        ui.line(&format!(
+            "{count}, {}, would be written anew with the {} in them that are needed",
+            size_to_text(plan.moving_bytes),
+            size_to_text(plan.moved)
+        ));
+    }
+    ui.event(&Event::Pruned {
+        mirror: None,
+        freed: plan.dead_bytes,
+        rewritten: plan.moved,
+        packs: (plan.dead.len() + plan.moving.len()) as u64,
+        snapshots: plan.entries.len() as u64,
+        waits: 0,
+    });
+}
+
+fn tell(context: &Context, name: &str, collected: &Collected, done: &mut Done) {
+    let ui = context.ui();
+    let mut words = format!("{name}  {} freed", size_to_text(collected.freed));
+    if collected.carried.packed > 0 {
+        words += &format!(", {} rewritten", size_to_text(collected.carried.packed));
+    }
+    if collected.carried.fetched > 0 {
+        words += &format!(", {} fetched", size_to_text(collected.carried.fetched));
+    }
+    if collected.refused > 0 {
+        words += &format!(
+            ", {} locked and deferred",
+            counted(collected.refused, "object", "objects")
+        );
+    }
+    ui.line(&words);
+    for waits in &collected.waits {
+        waiting(context, name, waits);
+    }
+    let kept = collected.carried.kept.len() as u64;
+    if kept > 0 {
+        let what = format!(
+            "{name}: {} with needed blobs that cannot be read stay",
+            counted(kept, "pack", "packs")
+        );
+        ui.line(&format!("! {what}         next: heirloom heal"));
+        done.add(Outcome::Damage, what);
+    }
+    if collected.carried.lost > 0 {
+        let what = format!(
+            "{name}: {} that snapshots need are on no mirror",
+            counted(collected.carried.lost, "blob", "blobs")
+        );
+        ui.line(&format!("! {what}         next: heirloom verify"));
+        done.add(Outcome::Damage, what);
+    }
+    ui.event(&Event::Pruned {
+        mirror: Some(name),
+        freed: collected.freed,
+        rewritten: collected.carried.packed,
+        packs: collected.packs,
+        snapshots: collected.entries,
+        waits: collected.waits.len() as u64,
+    });
+}
+
+/// Somebody is at work, or died at it, and may lean on what is to go.
+fn waiting(context: &Context, name: &str, waits: &Waits) {
+    let began = context.local(waits.started);
+    let what = format!("{name}: a {} that began {began} has not ended", waits.kind);
+    let how = match waits.for_ever {
+        false => {
+            "nothing was deleted; prune again when it has ended; if it has died, it is ended a day after a prune has first seen it"
+        }
+        true => {
+            "nothing was deleted; this place cannot decide between two, so nothing is deleted there before it has ended"
+        }
+    };
+    context.ui().line(&format!("! {what}: {how}"));
+}

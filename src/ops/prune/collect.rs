@@ -1,0 +1,316 @@
+//! Carries out the marks of one mirror (format 11.3, G3 to G7): waits for whoever may lean on what they name, sees to it
+//! that all that is needed lies elsewhere, and deletes. Anybody may do it, at any time, any number of times.
+
+use crate::crypto::hash;
+use crate::error::{Error, Kind, Result};
+use crate::format::ObjectKind;
+use crate::format::chain::{Entry, What};
+use crate::format::commit::CommitSlot;
+use crate::format::mark::Mark;
+use crate::id::Id;
+use crate::name::{Folder, Name};
+use crate::ops::prune::carry::{self, Carried};
+use crate::ops::prune::waiting::{self, Waits};
+use crate::ops::prune::{Options, room, walk};
+use crate::ops::sync::By;
+use crate::repo::author::Author;
+use crate::repo::chain::Chains;
+use crate::repo::index::Index;
+use crate::repo::index::reached::Reached;
+use crate::repo::look::Look;
+use crate::repo::mirrors::Mirror;
+use crate::repo::presence::{self, Presence};
+use crate::repo::seal;
+use crate::store::Payload;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// An entry that no slot lists keeps what it leans on for so long, in seconds: a listing may have left its slot out.
+const UNLISTED: i64 = 30 * 86_400;
+
+/// What was done on one mirror.
+#[derive(Clone, Debug, Default)]
+pub struct Collected {
+    /// Packs deleted.
+    pub packs: u64,
+    /// Their bytes.
+    pub freed: u64,
+    /// Snapshots purged.
+    pub entries: u64,
+    /// What was brought or made before that.
+    pub carried: Carried,
+    /// Who is waited for; nothing was deleted.
+    pub waits: Vec<Waits>,
+    /// Objects that the place does not let go.
+    pub refused: u64,
+}
+
+/// What is needed, as far as it is known.
+pub struct Needed {
+    /// Blobs.
+    pub reached: Reached,
+    /// The trees of these snapshots were walked.
+    pub walked: BTreeSet<Id>,
+}
+
+/// Carries out every mark that is in progress on a mirror.
+///
+/// # Errors
+/// `Damaged` where a commit slot cannot be read, `TooNew` where something newer is at work, `Full`, `Interrupted`, those
+/// of the stores.
+pub fn run(
+    whole: &Look,
+    mirror: &Mirror,
+    needed: &mut Needed,
+    (author, by): (&Author, By<'_>),
+    options: &Options,
+) -> Result<Collected> {
+    let repo = &mirror.repo;
+    let mut collected = Collected::default();
+    let mut presence = Presence::to_collect(repo, &BTreeSet::new())?;
+    let marks = presence::marks_in_progress(repo, &presence)?;
+    if marks.is_empty() {
+        return Ok(collected);
+    }
+    collected.waits = waiting::run(mirror, &marks, (author, by), options)?;
+    if !collected.waits.is_empty() {
+        return Ok(collected);
+    }
+    // Read after everybody who could lean on what is named has ended.
+    let mut chains = Chains::read_to_write(repo, by.monitor)?;
+    chains.look_again(repo, by.monitor)?;
+    if let Some(slot) = chains.unreadable_slots().first() {
+        let what = format!("commit slot {slot} of {} cannot be read", mirror.name);
+        return Err(Error::new(Kind::Damaged, what).hint("heirloom heal, then prune again"));
+    }
+    let purged = purged(&chains, &marks, by.host.now().seconds, options);
+    let whole = match walk_what_is_new(whole, &chains, &purged, needed, by)? {
+        Some(fresh) => Cow::New(fresh),
+        None => Cow::Old(whole),
+    };
+    collected.carried = carry::run(whole.look(), repo, &mut presence, &needed.reached, by)?;
+    delete_packs(mirror, &presence, &marks, by, &mut collected)?;
+    delete_entries(mirror, &chains, (&marks, &purged), &mut collected)?;
+    delete_runs(mirror, by)?;
+    waiting::clear(mirror, by)?;
+    Ok(collected)
+}
+
+/// A look that is still good, or a newer one.
+enum Cow<'a> {
+    Old(&'a Look),
+    New(Box<Look>),
+}
+
+impl Cow<'_> {
+    fn look(&self) -> &Look {
+        match self {
+            Self::Old(look) => look,
+            Self::New(look) => look,
+        }
+    }
+}
+
+/// Entries that a mark names and that nobody has taken back.
+fn purged(
+    chains: &Chains,
+    marks: &BTreeMap<Id, Mark>,
+    now: i64,
+    options: &Options,
+) -> BTreeSet<Id> {
+    let removed = chains.removed_at();
+    let named = marks.values().flat_map(|mark| &mark.entries);
+    let gone = |id: &&Id| {
+        let since = removed.get(id);
+        since.is_some_and(|since| since.saturating_add(options.grace) <= now)
+    };
+    named.filter(gone).copied().collect()
+}
+
+/// Walks the snapshots that have come since the plan was made; with a newer look at all mirrors, if there are any.
+fn walk_what_is_new(
+    whole: &Look,
+    chains: &Chains,
+    purged: &BTreeSet<Id>,
+    needed: &mut Needed,
+    by: By<'_>,
+) -> Result<Option<Box<Look>>> {
+    let now = by.host.now().seconds;
+    let hidden = chains.hidden();
+    let hidden = hidden.filter(|(_, entry)| now - entry.time.seconds < UNLISTED);
+    let hidden: Vec<_> = hidden.map(|(id, entry)| (*id, entry)).collect();
+    let visible = chains.visible().map(|(id, entry)| (*id, entry));
+    let fresh = |(id, _): &(Id, &Entry)| !needed.walked.contains(id) && !purged.contains(id);
+    let visible: Vec<_> = visible.filter(fresh).collect();
+    let hidden: Vec<_> = hidden.into_iter().filter(fresh).collect();
+    let trees = |entries: &[(Id, &Entry)]| -> Vec<(Id, Id)> {
+        let tree = |(id, entry): &(Id, &Entry)| match &entry.what {
+            What::Snapshot(snapshot) => Some((*id, snapshot.tree)),
+            _ => None,
+        };
+        entries.iter().filter_map(tree).collect()
+    };
+    let (visible, hidden) = (trees(&visible), trees(&hidden));
+    if visible.is_empty() && hidden.is_empty() {
+        return Ok(None);
+    }
+    let look = Look::at(&whole.repo, by.monitor)?;
+    walk(&look, &visible, needed, by)?;
+    for one in hidden {
+        // Nobody has said that it is whole.
+        match walk(&look, &[one], needed, by) {
+            Err(error) if error.is_about_the_object() => {}
+            other => other?,
+        }
+    }
+    Ok(Some(Box::new(look)))
+}
+
+fn delete_packs(
+    mirror: &Mirror,
+    presence: &Presence,
+    marks: &BTreeMap<Id, Mark>,
+    by: By<'_>,
+    collected: &mut Collected,
+) -> Result<()> {
+    let store = mirror.repo.store();
+    let named: BTreeSet<&Id> = marks.values().flat_map(|mark| &mark.packs).collect();
+    let parity = leaves(mirror, Folder::Parity)?;
+    for pack in named {
+        let Some(len) = presence.packs().get(pack) else {
+            continue;
+        };
+        if collected.carried.kept.contains(pack) {
+            continue;
+        }
+        if by.monitor.interrupted() {
+            return Err(Error::new(Kind::Interrupted, "interrupted")
+                .hint("run the same command again: it goes on where it was"));
+        }
+        if parity.contains(&pack.to_hex()) {
+            let_go(
+                mirror,
+                &Name::hashed(Folder::Parity, &pack.to_hex()),
+                collected,
+            )?;
+        }
+        match store.delete(&Name::hashed(Folder::Packs, &pack.to_hex())) {
+            Ok(()) => {
+                collected.packs += 1;
+                collected.freed += len;
+            }
+            Err(error) if error.kind() == Kind::Refused => collected.refused += 1,
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// Deletes what may be refused: under a lock it stays, and is tried again by the next run.
+fn let_go(mirror: &Mirror, name: &Name, collected: &mut Collected) -> Result<()> {
+    match mirror.repo.store().delete(name) {
+        Err(error) if error.kind() == Kind::Refused => {
+            collected.refused += 1;
+            Ok(())
+        }
+        other => other,
+    }
+}
+
+fn leaves(mirror: &Mirror, folder: Folder) -> Result<BTreeSet<String>> {
+    let mut leaves = BTreeSet::new();
+    mirror.repo.store().list(folder, &mut |listed| {
+        leaves.insert(listed.name.leaf().to_owned());
+        Ok(())
+    })?;
+    Ok(leaves)
+}
+
+/// Deletes purged entries, and then the commit slots that list nothing else.
+fn delete_entries(
+    mirror: &Mirror,
+    chains: &Chains,
+    (marks, purged): (&BTreeMap<Id, Mark>, &BTreeSet<Id>),
+    collected: &mut Collected,
+) -> Result<()> {
+    let repo = &mirror.repo;
+    let mut gone: BTreeSet<Id> = BTreeSet::new();
+    for id in purged {
+        if chains.entry(id).is_some() {
+            let name = Name::hashed(Folder::Entries, &id.to_hex());
+            let before = collected.refused;
+            let_go(mirror, &name, collected)?;
+            if collected.refused > before {
+                continue;
+            }
+            collected.entries += 1;
+        }
+        gone.insert(*id);
+    }
+    // Those that an earlier run has deleted, too.
+    let named = marks.values().flat_map(|mark| &mark.entries);
+    gone.extend(named.filter(|id| chains.entry(id).is_none()));
+    if gone.is_empty() {
+        return Ok(());
+    }
+    for leaf in leaves(mirror, Folder::Commits)? {
+        let Some(name) = Name::new(Folder::Commits, &leaf) else {
+            continue;
+        };
+        let slot = repo.read_listed(ObjectKind::Commit, &name);
+        match slot.and_then(|opened| CommitSlot::decode(&opened.record)) {
+            Ok(CommitSlot::Commit(ids)) if ids.iter().all(|id| gone.contains(id)) => {
+                let_go(mirror, &name, collected)?;
+            }
+            Ok(_) => {}
+            Err(error) if error.kind() == Kind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// Deletes index runs of whose packs none is left. They are convenience: nothing leans on one.
+fn delete_runs(mirror: &Mirror, by: By<'_>) -> Result<()> {
+    let repo = &mirror.repo;
+    let presence = Presence::to_collect(repo, &BTreeSet::new())?;
+    let index = Index::open(repo, &presence, by.monitor, &mut |_| Ok(Vec::new()))?;
+    for (run, packs) in index.runs() {
+        let left = packs
+            .iter()
+            .any(|(pack, _)| presence.packs().contains_key(pack));
+        if index.is_listed(&run) && !left {
+            let name = Name::hashed(Folder::Index, &run.to_hex());
+            match repo.store().delete(&name) {
+                Err(error) if error.kind() == Kind::Refused => {}
+                other => other?,
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Puts one mark on every mirror; from then on what it names is never leant on again.
+///
+/// # Errors
+/// Those of the stores.
+pub fn put_mark(mirrors: &[&Mirror], mark: &Mark, by: By<'_>) -> Result<()> {
+    let Some(first) = mirrors.first() else {
+        return Ok(());
+    };
+    let sealer = first.repo.sealer(by.writer);
+    let bytes = seal(&sealer, ObjectKind::Mark, &mark.encode(), &**by.host)?;
+    let id = hash::object_id(&bytes);
+    let name = Name::hashed(Folder::Marks, &id.to_hex());
+    let payload = Payload::new(bytes);
+    for mirror in mirrors {
+        let store = mirror.repo.store();
+        match store.put(&name, &payload) {
+            Err(error) if error.kind() == Kind::Full => {
+                room::make(mirror, mark)?;
+                store.put(&name, &payload)?;
+            }
+            other => other?,
+        }
+    }
+    Ok(())
+}

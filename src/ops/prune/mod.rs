@@ -1,0 +1,255 @@
+//! Deletes what no snapshot needs, with no lock and no belief in clocks (format 11.3).
+//!
+//! What is needed of packs that go is written anew first, under the same names on every mirror. Then the packs are named
+//! in a mark, for ever; then whoever may still lean on them is waited for; then what is needed is looked for once more,
+//! and they are deleted. Killed anywhere, it leaves marks that the next run carries out.
+
+pub mod carry;
+pub mod collect;
+pub mod plan;
+mod room;
+mod waiting;
+
+pub use waiting::Waits;
+
+use crate::error::{Error, Kind, Result};
+use crate::format::chain::What;
+use crate::format::mark::Mark;
+use crate::id::Id;
+use crate::limits::MARK_PACKS_MAX;
+use crate::monitor::Counter;
+use crate::ops::prune::collect::{Collected, Needed};
+use crate::ops::prune::plan::{Limits, Plan};
+use crate::ops::reach::Reach;
+use crate::ops::sync::By;
+use crate::repo::author::Author;
+use crate::repo::chain::Chains;
+use crate::repo::index::reached::Reached;
+use crate::repo::look::Look;
+use crate::repo::mirrors::{Mirror, Mirrors};
+use crate::repo::presence::Presence;
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+/// How far this device's clock may be behind the newest entry, in seconds.
+const BEHIND_MAX: i64 = 86_400;
+/// And ahead of it.
+const AHEAD_MAX: i64 = 400 * 86_400;
+
+/// How to prune.
+#[derive(Clone, Copy, Debug)]
+pub struct Options {
+    /// Which packs go.
+    pub limits: Limits,
+    /// How long a removed snapshot can be taken back, in seconds.
+    pub grace: i64,
+    /// A session that shows no sign of life for so long, in seconds of this device's own observation, is ended.
+    pub expiry: i64,
+    /// How long to wait for sessions that have not ended.
+    pub wait: Duration,
+    /// Whatever this device's clock says.
+    pub clock_ok: bool,
+}
+
+/// What was done.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// What was to be done.
+    pub plan: Plan,
+    /// What became of each mirror.
+    pub mirrors: Vec<(String, Result<Collected>)>,
+}
+
+/// Says what a run would do.
+///
+/// # Errors
+/// As [`run`].
+pub fn rehearse(mirrors: &Mirrors, options: &Options, by: By<'_>) -> Result<Plan> {
+    Ok(prepare(mirrors, options, by)?.2)
+}
+
+/// Prunes the mirrors in `on`; all that are there are asked what is needed.
+///
+/// # Errors
+/// `Refused` where the clock cannot be right, `TooNew`, `Damaged` where a snapshot's trees cannot be read, `Interrupted`.
+/// What became of each mirror is in the report.
+pub fn run(
+    mirrors: &Mirrors,
+    on: &[&Mirror],
+    options: &Options,
+    (author, by): (&Author, By<'_>),
+) -> Result<Report> {
+    let (mut look, mut needed, plan) = prepare(mirrors, options, by)?;
+    let mut report = Report::default();
+    // What was begun is ended first, and what nobody needs makes room for what moves.
+    let mark = |packs: &BTreeSet<Id>, entries: &BTreeSet<Id>| Mark {
+        device: by.writer.device,
+        time: by.host.now().seconds,
+        packs: packs.iter().take(MARK_PACKS_MAX).copied().collect(),
+        entries: entries.iter().take(MARK_PACKS_MAX).copied().collect(),
+        loss: false,
+    };
+    if !plan.dead.is_empty() || !plan.entries.is_empty() {
+        collect::put_mark(on, &mark(&plan.dead, &plan.entries), by)?;
+    }
+    for mirror in on {
+        let collected = collect::run(&look, mirror, &mut needed, (author, by), options);
+        keep_on(&mut report, mirror, collected)?;
+    }
+    if !plan.moving.is_empty() {
+        let mut packed = 0;
+        for mirror in on.iter().filter(|mirror| report.is_well(mirror)) {
+            let mut presence = Presence::to_collect(&mirror.repo, &plan.moving)?;
+            let carried = carry::run(&look, &mirror.repo, &mut presence, &needed.reached, by)?;
+            packed += carried.packed;
+            // What was packed for one mirror the next ones fetch.
+            look = Look::at(&mirrors.whole, by.monitor)?;
+        }
+        let well: Vec<&Mirror> = on
+            .iter()
+            .copied()
+            .filter(|mirror| report.is_well(mirror))
+            .collect();
+        collect::put_mark(&well, &mark(&plan.moving, &BTreeSet::new()), by)?;
+        for mirror in well {
+            let collected = collect::run(&look, mirror, &mut needed, (author, by), options);
+            keep_on(&mut report, mirror, collected)?;
+        }
+        if let Some((_, Ok(first))) = report.mirrors.first_mut() {
+            first.carried.packed += packed;
+        }
+    }
+    report.plan = plan;
+    Ok(report)
+}
+
+impl Report {
+    /// Whether nothing has failed on this mirror, and nobody is waited for there.
+    fn is_well(&self, mirror: &Mirror) -> bool {
+        let mut all = self.mirrors.iter().filter(|(name, _)| *name == mirror.name);
+        all.all(|(_, done)| done.as_ref().is_ok_and(|done| done.waits.is_empty()))
+    }
+}
+
+/// One mirror that fails does not keep the others.
+fn keep_on(report: &mut Report, mirror: &Mirror, done: Result<Collected>) -> Result<()> {
+    if let Err(error) = &done
+        && error.kind() == Kind::Interrupted
+    {
+        return done.map(|_| ());
+    }
+    let before = report
+        .mirrors
+        .iter_mut()
+        .find(|(name, _)| *name == mirror.name);
+    match (before, done) {
+        (Some((_, Ok(before))), Ok(done)) => {
+            before.packs += done.packs;
+            before.freed += done.freed;
+            before.entries += done.entries;
+            before.refused += done.refused;
+            before.carried.fetched += done.carried.fetched;
+            before.carried.packed += done.carried.packed;
+            before.carried.lost = before.carried.lost.max(done.carried.lost);
+            before.carried.kept.extend(done.carried.kept);
+            before.waits = done.waits;
+        }
+        (Some((_, before)), done) => *before = done,
+        (None, done) => report.mirrors.push((mirror.name.clone(), done)),
+    }
+    Ok(())
+}
+
+/// Looks at all mirrors, walks every snapshot that is not purged, and plans.
+fn prepare(mirrors: &Mirrors, options: &Options, by: By<'_>) -> Result<(Look, Needed, Plan)> {
+    let look = Look::at(&mirrors.whole, by.monitor)?;
+    require_known(&look.chains)?;
+    let now = by.host.now().seconds;
+    require_clock(&look.chains, now, options)?;
+    let removed = look.chains.removed_at();
+    let over = |since: i64| since.saturating_add(options.grace) <= now;
+    let purged: BTreeSet<Id> = removed
+        .into_iter()
+        .filter(|(_, since)| over(*since))
+        .map(|(id, _)| id)
+        .collect();
+    let mut needed = Needed {
+        reached: Reached::new(&look.index),
+        walked: BTreeSet::new(),
+    };
+    let trees = look
+        .chains
+        .visible()
+        .filter_map(|(id, entry)| match &entry.what {
+            What::Snapshot(snapshot) if !purged.contains(id) => Some((*id, snapshot.tree)),
+            _ => None,
+        });
+    let trees: Vec<_> = trees.collect();
+    walk(&look, &trees, &mut needed, by)?;
+    let mut plan = plan::choose(&needed.reached.uses()?, options.limits);
+    plan.entries = purged
+        .into_iter()
+        .filter(|id| look.chains.entry(id).is_some())
+        .collect();
+    Ok((look, needed, plan))
+}
+
+/// Notes every blob that these snapshots reach.
+///
+/// # Errors
+/// `Damaged` where a tree cannot be read: what lies below it is not known then.
+pub(crate) fn walk(look: &Look, trees: &[(Id, Id)], needed: &mut Needed, by: By<'_>) -> Result<()> {
+    let total = (Counter::Objects, trees.len() as u64);
+    by.monitor.phase("finding what is needed", Some(total));
+    let mut reach = Reach::new(&look.loader);
+    for (id, tree) in trees {
+        let reached = &mut needed.reached;
+        let walked = reach.snapshot(*tree, None, &mut |kind, blob| {
+            if by.monitor.interrupted() {
+                return Err(Error::new(Kind::Interrupted, "interrupted"));
+            }
+            reached.add(kind, blob)
+        });
+        walked.map_err(|error| match error.is_about_the_object() {
+            true => error
+                .during(format!("find what snapshot {} needs", id.short()))
+                .hint("heirloom heal; what cannot be healed: heirloom forget that snapshot"),
+            false => error,
+        })?;
+        needed.walked.insert(*id);
+        by.monitor.count(Counter::Objects, 1);
+    }
+    Ok(())
+}
+
+fn require_known(chains: &Chains) -> Result<()> {
+    if chains.unknown() > 0 || chains.newer() > 0 {
+        let what = "a newer heirloom has written entries whose meaning is not known here";
+        return Err(Error::new(Kind::TooNew, what)
+            .hint("upgrade heirloom; nothing is damaged, and restoring still works"));
+    }
+    match chains.damaged() {
+        0 => Ok(()),
+        n => {
+            let what = format!(
+                "{n} entries or commit slots cannot be read, so nobody knows what is needed"
+            );
+            Err(Error::new(Kind::Damaged, what).hint("heirloom heal, then prune again"))
+        }
+    }
+}
+
+/// The clock bounds nothing but how long a removal can be taken back; that much it has to be right.
+fn require_clock(chains: &Chains, now: i64, options: &Options) -> Result<()> {
+    let newest = chains.visible().map(|(_, entry)| entry.time.seconds).max();
+    let Some(newest) = newest.filter(|_| !options.clock_ok) else {
+        return Ok(());
+    };
+    let behind = newest.saturating_sub(now) > BEHIND_MAX;
+    if behind || now.saturating_sub(newest) > AHEAD_MAX {
+        let how = if behind { "behind" } else { "far ahead of" };
+        let what = format!("this device's clock is {how} the newest entry");
+        return Err(Error::new(Kind::Refused, what).hint("set the clock right, or: --clock-ok"));
+    }
+    Ok(())
+}
