@@ -1,7 +1,8 @@
 //! The chains of all devices as one mirror shows them: which entries exist, which are visible, which are removed.
 //!
 //! An entry is visible if a commit slot saying COMMIT lists it; a snapshot is removed if a visible remove names it that
-//! has seen every visible undelete of it (FORMAT.txt 9.3). Damaged entries and slots are reported and passed by.
+//! has seen every visible undelete of it (FORMAT.txt 9.3), and pinned if a visible pin names it that no visible unpin of
+//! it has seen. Damaged entries and slots are reported and passed by.
 
 use crate::error::{Error, Kind, Result};
 use crate::format::ObjectKind;
@@ -23,7 +24,10 @@ pub struct Chains {
     looked: bool,
     slots_seen: BTreeSet<String>,
     entries_seen: BTreeSet<Id>,
-    removed: BTreeSet<Id>,
+    /// Each removed entry, and the newest remove in force.
+    removed: BTreeMap<Id, Id>,
+    /// Each pinned entry, and the newest pin in force.
+    pinned: BTreeMap<Id, Id>,
     damaged: usize,
     too_new: usize,
     newer_slots: usize,
@@ -101,8 +105,14 @@ impl Chains {
             self.read_entry(repo, id, monitor)?;
         }
         self.entries.retain(|id, _| present.contains(id));
-        self.removed = self.find_removed();
+        self.settle();
         Ok(())
+    }
+
+    /// What removes and pins come to.
+    fn settle(&mut self) {
+        self.removed = self.find_removed();
+        self.pinned = self.find_pinned();
     }
 
     fn read_slot(&mut self, repo: &Repo, leaf: &str, monitor: &dyn Monitor) -> Result<()> {
@@ -149,7 +159,7 @@ impl Chains {
 
     /// Snapshots named by a remove that has seen every undelete of them; of two that are unaware of each other, the
     /// undelete wins.
-    fn find_removed(&self) -> BTreeSet<Id> {
+    fn find_removed(&self) -> BTreeMap<Id, Id> {
         let mut undeletes = BTreeMap::<Id, Vec<(&[u8; 16], u64)>>::new();
         for (_, entry) in self.visible() {
             if let What::Undelete(ids) = &entry.what {
@@ -159,8 +169,8 @@ impl Chains {
                 }
             }
         }
-        let mut removed = BTreeSet::new();
-        for (_, entry) in self.visible() {
+        let mut removed = BTreeMap::new();
+        for (id, entry) in self.visible() {
             let What::Remove { entries, .. } = &entry.what else {
                 continue;
             };
@@ -173,11 +183,52 @@ impl Chains {
                         .all(|(device, seq)| seen.get(device).is_some_and(|newest| seq <= newest))
                 });
                 if !taken_back {
-                    removed.insert(target);
+                    self.keep_newest(&mut removed, target, *id);
                 }
             }
         }
         removed
+    }
+
+    /// Snapshots named by a pin that no unpin of them has seen: of two that are unaware of each other, the pin wins.
+    fn find_pinned(&self) -> BTreeMap<Id, Id> {
+        let mut unpins = BTreeMap::<Id, Vec<&Entry>>::new();
+        for (_, entry) in self.visible() {
+            if let What::Unpin(ids) = &entry.what {
+                for id in ids {
+                    unpins.entry(*id).or_default().push(entry);
+                }
+            }
+        }
+        let mut pinned = BTreeMap::new();
+        for (id, entry) in self.visible() {
+            let What::Pin { ids, .. } = &entry.what else {
+                continue;
+            };
+            for target in ids {
+                let unpinned = unpins.get(target).is_some_and(|unpins| {
+                    let has_seen = |unpin: &&Entry| {
+                        let seen = self.seen_by(unpin);
+                        seen.get(&entry.device)
+                            .is_some_and(|newest| entry.seq <= *newest)
+                    };
+                    unpins.iter().any(has_seen)
+                });
+                if !unpinned {
+                    self.keep_newest(&mut pinned, *target, *id);
+                }
+            }
+        }
+        pinned
+    }
+
+    /// Enters what names `target`, unless something later does so already.
+    fn keep_newest(&self, all: &mut BTreeMap<Id, Id>, target: Id, by: Id) {
+        let time = |id: &Id| self.entries.get(id).map(|entry| (entry.time, *id));
+        let newest = all.entry(target).or_insert(by);
+        if time(newest) < time(&by) {
+            *newest = by;
+        }
     }
 
     /// The newest number of each device that `entry` has seen: its own before it, those in its heads, and all that
@@ -210,7 +261,7 @@ impl Chains {
     pub fn committed(&mut self, id: Id, entry: Entry) {
         self.entries.insert(id, entry);
         self.committed.insert(id);
-        self.removed = self.find_removed();
+        self.settle();
     }
 
     /// Entries that lie there and that no readable commit slot lists.
@@ -254,14 +305,35 @@ impl Chains {
 
     /// Whether this entry is visible and not removed.
     pub fn is_live(&self, id: &Id) -> bool {
-        self.committed.contains(id) && self.entries.contains_key(id) && !self.removed.contains(id)
+        self.committed.contains(id)
+            && self.entries.contains_key(id)
+            && !self.removed.contains_key(id)
     }
 
     /// Every live snapshot, oldest first.
     pub fn snapshots(&self) -> Vec<(Id, &Entry, &Snapshot)> {
+        self.snapshots_that(|id| !self.removed.contains_key(id))
+    }
+
+    /// Every removed snapshot whose entry still lies there, oldest first.
+    pub fn removed_snapshots(&self) -> Vec<(Id, &Entry, &Snapshot)> {
+        self.snapshots_that(|id| self.removed.contains_key(id))
+    }
+
+    /// The newest remove in force that names this entry.
+    pub fn removal(&self, id: &Id) -> Option<&Entry> {
+        self.entries.get(self.removed.get(id)?)
+    }
+
+    /// The newest pin in force that names this entry.
+    pub fn pin(&self, id: &Id) -> Option<&Entry> {
+        self.entries.get(self.pinned.get(id)?)
+    }
+
+    fn snapshots_that(&self, wanted: impl Fn(&Id) -> bool) -> Vec<(Id, &Entry, &Snapshot)> {
         let mut all: Vec<_> = self
             .visible()
-            .filter(|(id, _)| !self.removed.contains(id))
+            .filter(|(id, _)| wanted(id))
             .filter_map(|(id, entry)| match &entry.what {
                 What::Snapshot(snapshot) => Some((*id, entry, &**snapshot)),
                 _ => None,
@@ -405,7 +477,11 @@ mod tests {
         }
 
         fn has(&self, device: u8, seq: u64) -> bool {
-            !self.find_removed().contains(&id(device, seq))
+            !self.find_removed().contains_key(&id(device, seq))
+        }
+
+        fn is_pinned(&self, device: u8, seq: u64) -> bool {
+            self.find_pinned().contains_key(&id(device, seq))
         }
     }
 
@@ -478,6 +554,43 @@ mod tests {
         assert!(!chains.has(A, 0));
         chains.committed.remove(&id(A, 1));
         assert!(chains.has(A, 0));
+    }
+
+    fn pin() -> What {
+        What::Pin {
+            ids: vec![id(A, 0)],
+            reason: String::new(),
+        }
+    }
+
+    #[test]
+    fn an_unpin_that_has_seen_the_pin_takes_it_away() {
+        let mut chains = Chains::default();
+        chains.snapshot(A, 0, &[]);
+        assert!(!chains.is_pinned(A, 0));
+        chains.add(A, 1, &[], pin());
+        assert!(chains.is_pinned(A, 0));
+        // One that is unaware of it does not, and neither does one made before it.
+        chains.add(B, 0, &[(A, 0)], What::Unpin(vec![id(A, 0)]));
+        assert!(chains.is_pinned(A, 0));
+        chains.add(C, 0, &[(A, 1)], What::Unpin(vec![id(A, 0)]));
+        assert!(!chains.is_pinned(A, 0));
+        chains.add(B, 1, &[(A, 1), (C, 0)], pin());
+        assert!(chains.is_pinned(A, 0));
+        chains.committed.remove(&id(B, 1));
+        assert!(!chains.is_pinned(A, 0));
+    }
+
+    #[test]
+    fn the_newest_remove_in_force_counts() {
+        let mut chains = removed();
+        chains.add(B, 0, &[(A, 0)], remove(A, 0));
+        let entry = chains.entries.get_mut(&id(B, 0)).unwrap();
+        entry.time.seconds = 5;
+        chains.settle();
+        assert_eq!(chains.removal(&id(A, 0)).unwrap().device, [B; 16]);
+        assert_eq!(chains.removed_snapshots().len(), 1);
+        assert!(chains.snapshots().is_empty());
     }
 
     #[test]

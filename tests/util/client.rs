@@ -17,6 +17,7 @@ use heirloom::id::Id;
 use heirloom::limits::PAGE;
 use heirloom::monitor::Collected;
 use heirloom::name::Folder;
+use heirloom::ops::backup::Kept;
 use heirloom::ops::sync::{self, By};
 use heirloom::ops::{backup, open, record, restore, verify};
 use heirloom::repo::Repo;
@@ -488,6 +489,37 @@ impl Client {
         let what = (Stamp::default(), What::SlotRemoved(slot));
         record::run(leader, &self.host, &author, what, &monitor)?;
         keyring::delete_slot(&**leader.store(), &slot)
+    }
+
+    /// Writes an entry on all of them; `meanwhile` happens after this device has looked, and before it says that it is there.
+    pub(crate) fn write_all(
+        &self,
+        places: &Places,
+        what: What,
+        meanwhile: impl FnOnce(&Look),
+    ) -> Result<Vec<Kept>> {
+        let monitor = Collected::default();
+        let mut mirrors = self.open_all(places, &monitor)?;
+        let author = self.author(&mut mirrors)?;
+        let mut look = Look::at(&mirrors.whole, &monitor)?;
+        meanwhile(&look);
+        let by = By {
+            host: &self.host,
+            writer: author.writer(),
+            monitor: &monitor,
+        };
+        let stamp = Stamp {
+            time: self.host.now(),
+            ..Stamp::default()
+        };
+        record::everywhere(&mirrors, &mut look, &author, (stamp, what, "test"), by)
+    }
+
+    /// A look at all of them.
+    pub(crate) fn look_all(&self, places: &Places) -> Look {
+        let monitor = Collected::default();
+        let mirrors = self.open_all(places, &monitor).unwrap();
+        Look::at(&mirrors.whole, &monitor).unwrap()
     }
 
     /// Reads blobs from all of them.
