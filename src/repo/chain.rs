@@ -13,6 +13,7 @@ use crate::id::Id;
 use crate::monitor::Monitor;
 use crate::name::{Folder, Name};
 use crate::repo::Repo;
+use crate::repo::standing;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What one look at `commits/` and `entries/` found; a later look adds to it.
@@ -111,8 +112,8 @@ impl Chains {
 
     /// What removes and pins come to.
     fn settle(&mut self) {
-        self.removed = self.find_removed();
-        self.pinned = self.find_pinned();
+        self.removed = standing::removed(self);
+        self.pinned = standing::pinned(self);
     }
 
     fn read_slot(&mut self, repo: &Repo, leaf: &str, monitor: &dyn Monitor) -> Result<()> {
@@ -155,101 +156,6 @@ impl Chains {
         }
         monitor.problem(&error);
         Ok(())
-    }
-
-    /// Snapshots named by a remove that has seen every undelete of them; of two that are unaware of each other, the
-    /// undelete wins.
-    fn find_removed(&self) -> BTreeMap<Id, Id> {
-        let mut undeletes = BTreeMap::<Id, Vec<(&[u8; 16], u64)>>::new();
-        for (_, entry) in self.visible() {
-            if let What::Undelete(ids) = &entry.what {
-                for id in ids {
-                    let all = undeletes.entry(*id).or_default();
-                    all.push((&entry.device, entry.seq));
-                }
-            }
-        }
-        let mut removed = BTreeMap::new();
-        for (id, entry) in self.visible() {
-            let What::Remove { entries, .. } = &entry.what else {
-                continue;
-            };
-            let mut seen = None;
-            for target in entries.iter().map(|target| target.entry) {
-                let taken_back = undeletes.get(&target).is_some_and(|undeletes| {
-                    let seen = seen.get_or_insert_with(|| self.seen_by(entry));
-                    !undeletes
-                        .iter()
-                        .all(|(device, seq)| seen.get(device).is_some_and(|newest| seq <= newest))
-                });
-                if !taken_back {
-                    self.keep_newest(&mut removed, target, *id);
-                }
-            }
-        }
-        removed
-    }
-
-    /// Snapshots named by a pin that no unpin of them has seen: of two that are unaware of each other, the pin wins.
-    fn find_pinned(&self) -> BTreeMap<Id, Id> {
-        let mut unpins = BTreeMap::<Id, Vec<&Entry>>::new();
-        for (_, entry) in self.visible() {
-            if let What::Unpin(ids) = &entry.what {
-                for id in ids {
-                    unpins.entry(*id).or_default().push(entry);
-                }
-            }
-        }
-        let mut pinned = BTreeMap::new();
-        for (id, entry) in self.visible() {
-            let What::Pin { ids, .. } = &entry.what else {
-                continue;
-            };
-            for target in ids {
-                let unpinned = unpins.get(target).is_some_and(|unpins| {
-                    let has_seen = |unpin: &&Entry| {
-                        let seen = self.seen_by(unpin);
-                        seen.get(&entry.device)
-                            .is_some_and(|newest| entry.seq <= *newest)
-                    };
-                    unpins.iter().any(has_seen)
-                });
-                if !unpinned {
-                    self.keep_newest(&mut pinned, *target, *id);
-                }
-            }
-        }
-        pinned
-    }
-
-    /// Enters what names `target`, unless something later does so already.
-    fn keep_newest(&self, all: &mut BTreeMap<Id, Id>, target: Id, by: Id) {
-        let time = |id: &Id| self.entries.get(id).map(|entry| (entry.time, *id));
-        let newest = all.entry(target).or_insert(by);
-        if time(newest) < time(&by) {
-            *newest = by;
-        }
-    }
-
-    /// The newest number of each device that `entry` has seen: its own before it, those in its heads, and all that
-    /// these have seen. Heads count for every later entry of a chain, since an old entry may be purged.
-    fn seen_by<'a>(&'a self, entry: &'a Entry) -> BTreeMap<&'a [u8; 16], u64> {
-        let mut seen = BTreeMap::new();
-        let own = entry.seq.checked_sub(1).map(|seq| (&entry.device, seq));
-        let mut more: Vec<_> = own.into_iter().chain(heads_of(entry)).collect();
-        while !more.is_empty() {
-            for (device, seq) in more.drain(..) {
-                let newest = seen.entry(device).or_insert(seq);
-                *newest = seq.max(*newest);
-            }
-            let known = |(device, seq): &(&[u8; 16], u64)| {
-                seen.get(device).is_some_and(|newest| seq <= newest)
-            };
-            let others = self.visible().map(|(_, other)| other);
-            let others = others.filter(|other| known(&(&other.device, other.seq)));
-            more.extend(others.flat_map(heads_of).filter(|head| !known(head)));
-        }
-        seen
     }
 
     /// The leaves of commit slots that are damaged.
@@ -411,10 +317,6 @@ impl Chains {
     }
 }
 
-fn heads_of(entry: &Entry) -> impl Iterator<Item = (&[u8; 16], u64)> {
-    entry.heads.iter().map(|head| (&head.device, head.seq))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -477,11 +379,11 @@ mod tests {
         }
 
         fn has(&self, device: u8, seq: u64) -> bool {
-            !self.find_removed().contains_key(&id(device, seq))
+            !standing::removed(self).contains_key(&id(device, seq))
         }
 
         fn is_pinned(&self, device: u8, seq: u64) -> bool {
-            self.find_pinned().contains_key(&id(device, seq))
+            standing::pinned(self).contains_key(&id(device, seq))
         }
     }
 
