@@ -80,7 +80,7 @@ pub fn run(args: &ForgetArgs, context: &Context) -> Result<Done> {
     let plan = forget::plan(&look.chains, &options)?;
     let until = undelete::until(stamp.time.seconds, grace);
     context.ui().end_progress();
-    tell(context, &look, &plan, until);
+    tell(context, &look, &plan);
     let mut done = Done::well();
     match &held {
         Some(held) if plan.gone.is_empty() => held.wrote_nothing(),
@@ -88,6 +88,7 @@ pub fn run(args: &ForgetArgs, context: &Context) -> Result<Done> {
             let what = forget::removes(&look.chains, &plan, "forget");
             let what = what.into_iter().map(|what| (stamp.clone(), what, "forget"));
             spread::entries(context, (&opened, held), &mut look, what, &mut done)?;
+            tell_gone(context, &look, &plan, until);
         }
         None => {}
     }
@@ -130,7 +131,7 @@ fn named(args: &ForgetArgs, look: &Look, filter: &Filter) -> Result<BTreeSet<Id>
 }
 
 /// Every snapshot that the filter lets through, by source and device: those that stay and those that go, and why.
-fn tell(context: &Context, look: &Look, plan: &Plan, until: i64) {
+fn tell(context: &Context, look: &Look, plan: &Plan) {
     let all = snapshots::list(&look.chains, &Filter::default());
     let mut groups = BTreeMap::<_, Vec<(&Found<'_>, &str, &String)>>::new();
     for found in &all {
@@ -153,7 +154,12 @@ fn tell(context: &Context, look: &Look, plan: &Plan, until: i64) {
         ));
         let mut table = Table::new(&[Side::Left; 4]);
         for (found, action, why) in group {
-            tell_event(context, look, (found, action, why), until);
+            context.ui().event(&Event::Plan {
+                action,
+                what: found.id.to_hex(),
+                bytes: None,
+                reason: Some(why),
+            });
             table.row(vec![
                 (*action).to_owned(),
                 found.id.short(),
@@ -167,23 +173,20 @@ fn tell(context: &Context, look: &Look, plan: &Plan, until: i64) {
     }
 }
 
-fn tell_event(
-    context: &Context,
-    look: &Look,
-    (found, action, why): (&Found<'_>, &str, &str),
-    until: i64,
-) {
-    context.ui().event(&Event::Plan {
-        action,
-        what: found.id.to_hex(),
-        bytes: None,
-        reason: Some(why),
-    });
-    if action == "forget" {
-        context.ui().event(&Event::Snapshot(SnapshotEvent {
-            delete_after: Some(moment_to_rfc3339(until)),
-            ..listed::event(&look.chains, found)
-        }));
+/// What has gone, for scripts.
+fn tell_gone(context: &Context, look: &Look, plan: &Plan, until: i64) {
+    for (id, entry, snapshot) in look.chains.removed_snapshots() {
+        if plan.gone.contains_key(&id) {
+            let found = Found {
+                id,
+                entry,
+                snapshot,
+            };
+            context.ui().event(&Event::Snapshot(SnapshotEvent {
+                delete_after: Some(moment_to_rfc3339(until)),
+                ..listed::event(&look.chains, &found)
+            }));
+        }
     }
 }
 
@@ -220,6 +223,9 @@ fn finish(
         false => format!("{text}         next: {next}"),
     };
     context.ui().line(&shown);
+    if args.dry_run {
+        return;
+    }
     context.ui().event(&Event::Forgotten {
         kept,
         forgotten: gone,

@@ -72,6 +72,12 @@ fn rules_drop_snapshots_and_say_why_each_one_stays() {
         .collect();
     assert_eq!(reasons[0], "last 1 full");
     assert_eq!(reasons[4], "last 1 of 1");
+    let gone = events.iter().filter(|event| event["event"] == "snapshot");
+    let gone: Vec<_> = gone
+        .map(|event| (&event["id"].as_str().unwrap()[..8], &event["delete_after"]))
+        .collect();
+    assert_eq!(gone.len(), 2);
+    assert!(gone.iter().all(|(_, until)| until.is_string()), "{ran}");
     assert_eq!(shown(&env), all[2..]);
     assert_eq!(deleted(&env), all[..2]);
     // What is not listed is found by no name either.
