@@ -63,6 +63,9 @@ complete -c heirloom -n "__fish_heirloom_needs_command" -f -a "check" -d 'Read e
 complete -c heirloom -n "__fish_heirloom_needs_command" -f -a "heal" -d 'Replace what is damaged or missing on a mirror from the others'
 complete -c heirloom -n "__fish_heirloom_needs_command" -f -a "repair" -d 'Replace what is damaged or missing on a mirror from the others'
 complete -c heirloom -n "__fish_heirloom_needs_command" -f -a "mirror" -d 'Add, list, try out, sync and remove the places that hold the repository'
+complete -c heirloom -n "__fish_heirloom_needs_command" -f -a "forget" -d 'Drop snapshots by rule or by name; undelete takes them back'
+complete -c heirloom -n "__fish_heirloom_needs_command" -f -a "pin" -d 'Keep snapshots whatever the rules say, also when they are named'
+complete -c heirloom -n "__fish_heirloom_needs_command" -f -a "undelete" -d 'Bring back what was forgotten'
 complete -c heirloom -n "__fish_heirloom_needs_command" -f -a "key" -d 'List, add, remove and change what opens the repository'
 complete -c heirloom -n "__fish_heirloom_needs_command" -f -a "cat" -d 'Spell out one object of the repository'
 complete -c heirloom -n "__fish_heirloom_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
@@ -212,6 +215,7 @@ never\t'Nowhere'"
 complete -c heirloom -n "__fish_heirloom_using_subcommand snapshots" -l cache-dir -d 'Where to keep what can be made again' -r -F
 complete -c heirloom -n "__fish_heirloom_using_subcommand snapshots" -l memory -d 'Memory to keep within, at least 147MiB' -r
 complete -c heirloom -n "__fish_heirloom_using_subcommand snapshots" -l wait -d 'Wait so long for another heirloom of this device, as in 90s, 15m or 2h' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand snapshots" -l deleted -d 'Those that were forgotten and can still be taken back'
 complete -c heirloom -n "__fish_heirloom_using_subcommand snapshots" -l words -d 'Ask for the twelve recovery words'
 complete -c heirloom -n "__fish_heirloom_using_subcommand snapshots" -l json -d 'One JSON object per line on stdout'
 complete -c heirloom -n "__fish_heirloom_using_subcommand snapshots" -s q -l quiet -d 'Errors and the summary only'
@@ -636,6 +640,111 @@ complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_see
 complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from help" -f -a "sync" -d 'Bring mirrors what others have'
 complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from help" -f -a "remove" -d 'Forget a mirror; nothing is deleted there'
 complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c heirloom -n "__fish_heirloom_using_subcommand forget" -s l -l keep-last -d 'Keep the newest N' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand forget" -s H -l keep-hourly -d 'Keep the newest of each of N hours' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand forget" -s d -l keep-daily -d 'Keep the newest of each of N days' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand forget" -s w -l keep-weekly -d 'Keep the newest of each of N weeks' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand forget" -s m -l keep-monthly -d 'Keep the newest of each of N months' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand forget" -s y -l keep-yearly -d 'Keep the newest of each of N years' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand forget" -l keep-within -d 'Keep everything made within this time before the newest good snapshot, as in 2y, 6m or 1y3m14d (m is months)' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand forget" -l keep-within-hourly -d 'Keep the newest of each hour within this time' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand forget" -l keep-within-daily -d 'Keep the newest of each day within this time' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand forget" -l keep-within-weekly -d 'Keep the newest of each week within this time' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand forget" -l keep-within-monthly -d 'Keep the newest of each month within this time' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand forget" -l keep-within-yearly -d 'Keep the newest of each year within this time' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand forget" -l keep-tag -d 'Keep what has this tag; A,B wants both, and several flags one of them' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand forget" -s s -l source -d 'Of this source alone' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand forget" -l device -d 'Made by this machine alone' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand forget" -l tag -d 'With this tag; several must all be there' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand forget" -l path -d 'Of this path; one of several is enough' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand forget" -l drop-source -d 'This source may lose its last good snapshot; alone, all of its snapshots go' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand forget" -s r -l repo -d 'Where the repository is, once for each mirror: a folder, s3://bucket/prefix, sftp://host/path and others [default: the mirrors of heirloom.toml, else heirloom/repository in $XDG_DATA_HOME or ~/.local/share]' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand forget" -s M -l mirror -d 'Work with this mirror of heirloom.toml alone, once for each' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand forget" -l config -d 'The configuration [default: heirloom/heirloom.toml in $XDG_CONFIG_HOME or ~/.config, if it exists]' -r -F
+complete -c heirloom -n "__fish_heirloom_using_subcommand forget" -l limit-upload -d 'Send at most so many bytes a second to mirrors far away, as in 2MiB' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand forget" -l limit-download -d 'Receive at most so many bytes a second' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand forget" -s p -l passphrase-file -d 'Read the passphrase from the first line of FILE' -r -F
+complete -c heirloom -n "__fish_heirloom_using_subcommand forget" -l passphrase-command -d 'Read the passphrase from what a shell command prints' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand forget" -l passphrase-fd -d 'Read the passphrase from an open descriptor' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand forget" -l key-file -d 'Open with a key file [default: heirloom/key in $XDG_CONFIG_HOME or ~/.config, if it exists]' -r -F
+complete -c heirloom -n "__fish_heirloom_using_subcommand forget" -l kdf-limit -d 'Passphrase slots to try at most, each about a second [default: 3]' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand forget" -l progress -d 'How progress is shown [default: auto]' -r -f -a "auto\t'A bar on a terminal, nothing elsewhere'
+bar\t'A bar on a terminal'
+lines\t'A line every ten seconds'
+none\t'Nothing'"
+complete -c heirloom -n "__fish_heirloom_using_subcommand forget" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Everywhere'
+never\t'Nowhere'"
+complete -c heirloom -n "__fish_heirloom_using_subcommand forget" -l cache-dir -d 'Where to keep what can be made again' -r -F
+complete -c heirloom -n "__fish_heirloom_using_subcommand forget" -l memory -d 'Memory to keep within, at least 147MiB' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand forget" -l wait -d 'Wait so long for another heirloom of this device, as in 90s, 15m or 2h' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand forget" -s n -l dry-run -d 'Say what would be forgotten, and write nothing'
+complete -c heirloom -n "__fish_heirloom_using_subcommand forget" -l below-min-good -d 'The newest good snapshots may go too'
+complete -c heirloom -n "__fish_heirloom_using_subcommand forget" -l words -d 'Ask for the twelve recovery words'
+complete -c heirloom -n "__fish_heirloom_using_subcommand forget" -l json -d 'One JSON object per line on stdout'
+complete -c heirloom -n "__fish_heirloom_using_subcommand forget" -s q -l quiet -d 'Errors and the summary only'
+complete -c heirloom -n "__fish_heirloom_using_subcommand forget" -s v -l verbose -d 'Name each file'
+complete -c heirloom -n "__fish_heirloom_using_subcommand forget" -l no-cache -d 'Keep no cache: slower, never different'
+complete -c heirloom -n "__fish_heirloom_using_subcommand forget" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c heirloom -n "__fish_heirloom_using_subcommand pin" -s s -l source -d 'Of this source alone' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand pin" -l device -d 'Made by this machine alone' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand pin" -l tag -d 'With this tag; several must all be there' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand pin" -l path -d 'Of this path; one of several is enough' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand pin" -l reason -d 'Why, for whoever looks at it later' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand pin" -s r -l repo -d 'Where the repository is, once for each mirror: a folder, s3://bucket/prefix, sftp://host/path and others [default: the mirrors of heirloom.toml, else heirloom/repository in $XDG_DATA_HOME or ~/.local/share]' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand pin" -s M -l mirror -d 'Work with this mirror of heirloom.toml alone, once for each' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand pin" -l config -d 'The configuration [default: heirloom/heirloom.toml in $XDG_CONFIG_HOME or ~/.config, if it exists]' -r -F
+complete -c heirloom -n "__fish_heirloom_using_subcommand pin" -l limit-upload -d 'Send at most so many bytes a second to mirrors far away, as in 2MiB' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand pin" -l limit-download -d 'Receive at most so many bytes a second' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand pin" -s p -l passphrase-file -d 'Read the passphrase from the first line of FILE' -r -F
+complete -c heirloom -n "__fish_heirloom_using_subcommand pin" -l passphrase-command -d 'Read the passphrase from what a shell command prints' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand pin" -l passphrase-fd -d 'Read the passphrase from an open descriptor' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand pin" -l key-file -d 'Open with a key file [default: heirloom/key in $XDG_CONFIG_HOME or ~/.config, if it exists]' -r -F
+complete -c heirloom -n "__fish_heirloom_using_subcommand pin" -l kdf-limit -d 'Passphrase slots to try at most, each about a second [default: 3]' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand pin" -l progress -d 'How progress is shown [default: auto]' -r -f -a "auto\t'A bar on a terminal, nothing elsewhere'
+bar\t'A bar on a terminal'
+lines\t'A line every ten seconds'
+none\t'Nothing'"
+complete -c heirloom -n "__fish_heirloom_using_subcommand pin" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Everywhere'
+never\t'Nowhere'"
+complete -c heirloom -n "__fish_heirloom_using_subcommand pin" -l cache-dir -d 'Where to keep what can be made again' -r -F
+complete -c heirloom -n "__fish_heirloom_using_subcommand pin" -l memory -d 'Memory to keep within, at least 147MiB' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand pin" -l wait -d 'Wait so long for another heirloom of this device, as in 90s, 15m or 2h' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand pin" -l remove -d 'Unpin them'
+complete -c heirloom -n "__fish_heirloom_using_subcommand pin" -l words -d 'Ask for the twelve recovery words'
+complete -c heirloom -n "__fish_heirloom_using_subcommand pin" -l json -d 'One JSON object per line on stdout'
+complete -c heirloom -n "__fish_heirloom_using_subcommand pin" -s q -l quiet -d 'Errors and the summary only'
+complete -c heirloom -n "__fish_heirloom_using_subcommand pin" -s v -l verbose -d 'Name each file'
+complete -c heirloom -n "__fish_heirloom_using_subcommand pin" -l no-cache -d 'Keep no cache: slower, never different'
+complete -c heirloom -n "__fish_heirloom_using_subcommand pin" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c heirloom -n "__fish_heirloom_using_subcommand undelete" -s r -l repo -d 'Where the repository is, once for each mirror: a folder, s3://bucket/prefix, sftp://host/path and others [default: the mirrors of heirloom.toml, else heirloom/repository in $XDG_DATA_HOME or ~/.local/share]' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand undelete" -s M -l mirror -d 'Work with this mirror of heirloom.toml alone, once for each' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand undelete" -l config -d 'The configuration [default: heirloom/heirloom.toml in $XDG_CONFIG_HOME or ~/.config, if it exists]' -r -F
+complete -c heirloom -n "__fish_heirloom_using_subcommand undelete" -l limit-upload -d 'Send at most so many bytes a second to mirrors far away, as in 2MiB' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand undelete" -l limit-download -d 'Receive at most so many bytes a second' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand undelete" -s p -l passphrase-file -d 'Read the passphrase from the first line of FILE' -r -F
+complete -c heirloom -n "__fish_heirloom_using_subcommand undelete" -l passphrase-command -d 'Read the passphrase from what a shell command prints' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand undelete" -l passphrase-fd -d 'Read the passphrase from an open descriptor' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand undelete" -l key-file -d 'Open with a key file [default: heirloom/key in $XDG_CONFIG_HOME or ~/.config, if it exists]' -r -F
+complete -c heirloom -n "__fish_heirloom_using_subcommand undelete" -l kdf-limit -d 'Passphrase slots to try at most, each about a second [default: 3]' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand undelete" -l progress -d 'How progress is shown [default: auto]' -r -f -a "auto\t'A bar on a terminal, nothing elsewhere'
+bar\t'A bar on a terminal'
+lines\t'A line every ten seconds'
+none\t'Nothing'"
+complete -c heirloom -n "__fish_heirloom_using_subcommand undelete" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Everywhere'
+never\t'Nowhere'"
+complete -c heirloom -n "__fish_heirloom_using_subcommand undelete" -l cache-dir -d 'Where to keep what can be made again' -r -F
+complete -c heirloom -n "__fish_heirloom_using_subcommand undelete" -l memory -d 'Memory to keep within, at least 147MiB' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand undelete" -l wait -d 'Wait so long for another heirloom of this device, as in 90s, 15m or 2h' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand undelete" -s n -l dry-run -d 'Look whether they could come back, and write nothing'
+complete -c heirloom -n "__fish_heirloom_using_subcommand undelete" -l words -d 'Ask for the twelve recovery words'
+complete -c heirloom -n "__fish_heirloom_using_subcommand undelete" -l json -d 'One JSON object per line on stdout'
+complete -c heirloom -n "__fish_heirloom_using_subcommand undelete" -s q -l quiet -d 'Errors and the summary only'
+complete -c heirloom -n "__fish_heirloom_using_subcommand undelete" -s v -l verbose -d 'Name each file'
+complete -c heirloom -n "__fish_heirloom_using_subcommand undelete" -l no-cache -d 'Keep no cache: slower, never different'
+complete -c heirloom -n "__fish_heirloom_using_subcommand undelete" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c heirloom -n "__fish_heirloom_using_subcommand key; and not __fish_seen_subcommand_from list add remove passwd help" -s r -l repo -d 'Where the repository is, once for each mirror: a folder, s3://bucket/prefix, sftp://host/path and others [default: the mirrors of heirloom.toml, else heirloom/repository in $XDG_DATA_HOME or ~/.local/share]' -r
 complete -c heirloom -n "__fish_heirloom_using_subcommand key; and not __fish_seen_subcommand_from list add remove passwd help" -s M -l mirror -d 'Work with this mirror of heirloom.toml alone, once for each' -r
 complete -c heirloom -n "__fish_heirloom_using_subcommand key; and not __fish_seen_subcommand_from list add remove passwd help" -l config -d 'The configuration [default: heirloom/heirloom.toml in $XDG_CONFIG_HOME or ~/.config, if it exists]' -r -F
@@ -810,17 +919,20 @@ complete -c heirloom -n "__fish_heirloom_using_subcommand cat" -s q -l quiet -d 
 complete -c heirloom -n "__fish_heirloom_using_subcommand cat" -s v -l verbose -d 'Name each file'
 complete -c heirloom -n "__fish_heirloom_using_subcommand cat" -l no-cache -d 'Keep no cache: slower, never different'
 complete -c heirloom -n "__fish_heirloom_using_subcommand cat" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c heirloom -n "__fish_heirloom_using_subcommand help; and not __fish_seen_subcommand_from init backup snapshots ls restore verify heal mirror key cat help" -f -a "init" -d 'Make a repository in one empty place or several'
-complete -c heirloom -n "__fish_heirloom_using_subcommand help; and not __fish_seen_subcommand_from init backup snapshots ls restore verify heal mirror key cat help" -f -a "backup" -d 'Save files and folders as one more snapshot'
-complete -c heirloom -n "__fish_heirloom_using_subcommand help; and not __fish_seen_subcommand_from init backup snapshots ls restore verify heal mirror key cat help" -f -a "snapshots" -d 'List the snapshots, oldest first'
-complete -c heirloom -n "__fish_heirloom_using_subcommand help; and not __fish_seen_subcommand_from init backup snapshots ls restore verify heal mirror key cat help" -f -a "ls" -d 'List a folder of a snapshot'
-complete -c heirloom -n "__fish_heirloom_using_subcommand help; and not __fish_seen_subcommand_from init backup snapshots ls restore verify heal mirror key cat help" -f -a "restore" -d 'Bring files back from a snapshot'
-complete -c heirloom -n "__fish_heirloom_using_subcommand help; and not __fish_seen_subcommand_from init backup snapshots ls restore verify heal mirror key cat help" -f -a "verify" -d 'Read everything back and prove that it is whole'
-complete -c heirloom -n "__fish_heirloom_using_subcommand help; and not __fish_seen_subcommand_from init backup snapshots ls restore verify heal mirror key cat help" -f -a "heal" -d 'Replace what is damaged or missing on a mirror from the others'
-complete -c heirloom -n "__fish_heirloom_using_subcommand help; and not __fish_seen_subcommand_from init backup snapshots ls restore verify heal mirror key cat help" -f -a "mirror" -d 'Add, list, try out, sync and remove the places that hold the repository'
-complete -c heirloom -n "__fish_heirloom_using_subcommand help; and not __fish_seen_subcommand_from init backup snapshots ls restore verify heal mirror key cat help" -f -a "key" -d 'List, add, remove and change what opens the repository'
-complete -c heirloom -n "__fish_heirloom_using_subcommand help; and not __fish_seen_subcommand_from init backup snapshots ls restore verify heal mirror key cat help" -f -a "cat" -d 'Spell out one object of the repository'
-complete -c heirloom -n "__fish_heirloom_using_subcommand help; and not __fish_seen_subcommand_from init backup snapshots ls restore verify heal mirror key cat help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c heirloom -n "__fish_heirloom_using_subcommand help; and not __fish_seen_subcommand_from init backup snapshots ls restore verify heal mirror forget pin undelete key cat help" -f -a "init" -d 'Make a repository in one empty place or several'
+complete -c heirloom -n "__fish_heirloom_using_subcommand help; and not __fish_seen_subcommand_from init backup snapshots ls restore verify heal mirror forget pin undelete key cat help" -f -a "backup" -d 'Save files and folders as one more snapshot'
+complete -c heirloom -n "__fish_heirloom_using_subcommand help; and not __fish_seen_subcommand_from init backup snapshots ls restore verify heal mirror forget pin undelete key cat help" -f -a "snapshots" -d 'List the snapshots, oldest first'
+complete -c heirloom -n "__fish_heirloom_using_subcommand help; and not __fish_seen_subcommand_from init backup snapshots ls restore verify heal mirror forget pin undelete key cat help" -f -a "ls" -d 'List a folder of a snapshot'
+complete -c heirloom -n "__fish_heirloom_using_subcommand help; and not __fish_seen_subcommand_from init backup snapshots ls restore verify heal mirror forget pin undelete key cat help" -f -a "restore" -d 'Bring files back from a snapshot'
+complete -c heirloom -n "__fish_heirloom_using_subcommand help; and not __fish_seen_subcommand_from init backup snapshots ls restore verify heal mirror forget pin undelete key cat help" -f -a "verify" -d 'Read everything back and prove that it is whole'
+complete -c heirloom -n "__fish_heirloom_using_subcommand help; and not __fish_seen_subcommand_from init backup snapshots ls restore verify heal mirror forget pin undelete key cat help" -f -a "heal" -d 'Replace what is damaged or missing on a mirror from the others'
+complete -c heirloom -n "__fish_heirloom_using_subcommand help; and not __fish_seen_subcommand_from init backup snapshots ls restore verify heal mirror forget pin undelete key cat help" -f -a "mirror" -d 'Add, list, try out, sync and remove the places that hold the repository'
+complete -c heirloom -n "__fish_heirloom_using_subcommand help; and not __fish_seen_subcommand_from init backup snapshots ls restore verify heal mirror forget pin undelete key cat help" -f -a "forget" -d 'Drop snapshots by rule or by name; undelete takes them back'
+complete -c heirloom -n "__fish_heirloom_using_subcommand help; and not __fish_seen_subcommand_from init backup snapshots ls restore verify heal mirror forget pin undelete key cat help" -f -a "pin" -d 'Keep snapshots whatever the rules say, also when they are named'
+complete -c heirloom -n "__fish_heirloom_using_subcommand help; and not __fish_seen_subcommand_from init backup snapshots ls restore verify heal mirror forget pin undelete key cat help" -f -a "undelete" -d 'Bring back what was forgotten'
+complete -c heirloom -n "__fish_heirloom_using_subcommand help; and not __fish_seen_subcommand_from init backup snapshots ls restore verify heal mirror forget pin undelete key cat help" -f -a "key" -d 'List, add, remove and change what opens the repository'
+complete -c heirloom -n "__fish_heirloom_using_subcommand help; and not __fish_seen_subcommand_from init backup snapshots ls restore verify heal mirror forget pin undelete key cat help" -f -a "cat" -d 'Spell out one object of the repository'
+complete -c heirloom -n "__fish_heirloom_using_subcommand help; and not __fish_seen_subcommand_from init backup snapshots ls restore verify heal mirror forget pin undelete key cat help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c heirloom -n "__fish_heirloom_using_subcommand help; and __fish_seen_subcommand_from mirror" -f -a "add" -d 'Add a mirror: try the place out, write it into heirloom.toml, and bring it everything'
 complete -c heirloom -n "__fish_heirloom_using_subcommand help; and __fish_seen_subcommand_from mirror" -f -a "list" -d 'List the mirrors: what each lacks, how much it holds, when all of it was last read back, and what they share'
 complete -c heirloom -n "__fish_heirloom_using_subcommand help; and __fish_seen_subcommand_from mirror" -f -a "test" -d 'Try out what a place really does; nothing stays behind'

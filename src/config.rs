@@ -25,6 +25,40 @@ pub struct Config {
     pub mirror: BTreeMap<String, Mirror>,
     /// How stored data is read back.
     pub verify: Verify,
+    /// How long snapshots are kept.
+    pub retention: Retention,
+}
+
+/// The `[retention]` table.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(default, deny_unknown_fields)]
+pub struct Retention {
+    /// The rules that `forget` applies when none is given.
+    pub keep: Keep,
+    /// So many of the newest good snapshots stay whatever the rules say.
+    pub min_good: Option<u32>,
+    /// How long what is forgotten can be taken back, as in `14d`.
+    pub grace: Option<String>,
+}
+
+/// `keep = { … }` in it.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+#[expect(missing_docs, reason = "each is the flag of `forget` with that name")]
+pub struct Keep {
+    pub last: Option<u32>,
+    pub hourly: Option<u32>,
+    pub daily: Option<u32>,
+    pub weekly: Option<u32>,
+    pub monthly: Option<u32>,
+    pub yearly: Option<u32>,
+    pub within: Option<String>,
+    pub within_hourly: Option<String>,
+    pub within_daily: Option<String>,
+    pub within_weekly: Option<String>,
+    pub within_monthly: Option<String>,
+    pub within_yearly: Option<String>,
+    pub tag: Vec<String>,
 }
 
 /// The `[verify]` table.
@@ -150,6 +184,24 @@ mod tests {
         assert_eq!(error.kind(), Kind::Usage);
         parse("mirror.usb.removable = true", "x").unwrap_err();
         parse("[mirror.\"a b\"]\nlocation = \"/a\"", "x").unwrap_err();
+    }
+
+    #[test]
+    fn retention_is_read() {
+        let text = "[retention]\nkeep = { daily = 14, within = \"2y\", within-daily = \"1m\", tag = [\"a\"] }\nmin_good = 2\n";
+        let retention = parse(text, "x").unwrap().retention;
+        assert_eq!(retention.keep.daily, Some(14));
+        assert_eq!(retention.keep.within_daily.as_deref(), Some("1m"));
+        assert_eq!(retention.min_good, Some(2));
+        for wrong in [
+            "[retention]\nkeep = { dialy = 14 }",
+            "[retention]\nkeep = { daily = -1 }",
+            "[retention]\nkeep = 14",
+            "[retention]\nmin_god = 2",
+        ] {
+            let told = parse(wrong, "x").unwrap_err().chain();
+            assert!(told.contains("line 2"), "{told}");
+        }
     }
 
     #[test]

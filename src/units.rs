@@ -104,6 +104,18 @@ pub fn date_of_days(days: i64) -> (i64, u32, u32) {
     )
 }
 
+/// The day, counted from 1970-01-01, of a year, month 1-12 and day 1-31: the inverse of [`date_of_days`], from the same
+/// source.
+pub fn days_of_date(year: i64, month: u32, day: u32) -> i64 {
+    let year = year - i64::from(month <= 2);
+    let era = year.div_euclid(400);
+    let year_of_era = year.rem_euclid(400);
+    let month_shifted = (i64::from(month) + 9) % 12;
+    let day_of_year = (153 * month_shifted + 2) / 5 + i64::from(day) - 1;
+    let day_of_era = year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year;
+    era * 146_097 + day_of_era - 719_468
+}
+
 /// `2026-11-22T03:12:05Z`, RFC 3339 in UTC, of seconds since 1970.
 pub fn moment_to_rfc3339(seconds: i64) -> String {
     let (year, month, day) = date_of_days(seconds.div_euclid(86_400));
@@ -140,6 +152,14 @@ mod tests {
         assert_eq!(size_from_text("1.5 m"), Some(3 << 19));
         for wrong in ["", "x", "1 parsec", "-1", "99999999T"] {
             assert_eq!(size_from_text(wrong), None, "{wrong}");
+        }
+    }
+
+    #[test]
+    fn days_and_dates_go_both_ways() {
+        for days in (-800_000..800_000).step_by(97) {
+            let (year, month, day) = date_of_days(days);
+            assert_eq!(days_of_date(year, month, day), days);
         }
     }
 

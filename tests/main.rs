@@ -97,6 +97,8 @@ mod storm;
 mod target;
 /// Floors, doors, file heads, sizes.
 mod tidy;
+/// What takes a removal back, and when it is too late.
+mod undelete;
 /// A small world for one test.
 mod util;
 /// A source, a repository in memory and a target, for tests of the library.

@@ -216,7 +216,9 @@ impl Sim {
     fn prune_to_the_end(&self, what: &str) {
         let prune = || {
             let report = self.prune(0, &self.places());
-            report.unwrap_or_else(|error| panic!("{what}: {}", error.chain()))
+            let report = report.unwrap_or_else(|error| panic!("{what}: {}", error.chain()));
+            println!("{report:?}");
+            report
         };
         prune();
         prune();

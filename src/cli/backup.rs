@@ -292,6 +292,8 @@ fn tell(context: &Context, options: &Options, report: &Report) {
         tags: &options.tags,
         counts: counts_of(report),
         suspect: None,
+        pinned: false,
+        delete_after: None,
         bytes_added: report.bytes_added,
         bytes_stored: Some(report.bytes_stored),
     }));
@@ -329,7 +331,8 @@ fn rehearsed(
     ui.event(&Event::Plan {
         action: "backup",
         what: options.source.clone(),
-        bytes: report.bytes_added,
+        bytes: Some(report.bytes_added),
+        reason: None,
     });
     let seconds = (context.host().elapsed() - began).as_secs_f64();
     let mut text = format!("nothing was saved, in {}", duration_to_text(seconds));

@@ -26,7 +26,7 @@ pub struct Job {
 pub fn newest_of_each<'a>(view: &'a Look, filter: &Filter) -> Vec<Found<'a>> {
     let mut seen = BTreeSet::new();
     let mut newest: Vec<_> = snapshots::list(&view.chains, filter);
-    newest.retain(|found| found.snapshot.suspect.is_none());
+    newest.retain(|found| !view.chains.is_suspect(&found.id, found.snapshot));
     newest.reverse();
     newest.retain(|found| seen.insert(found.snapshot.source.clone()));
     newest

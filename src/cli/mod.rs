@@ -8,10 +8,12 @@ pub mod create;
 pub mod environment;
 pub mod exit;
 pub mod flags;
+pub mod forget;
 pub mod heal;
 pub mod host;
 pub mod init;
 pub mod jobs;
+pub mod keep;
 pub mod kept;
 pub mod key;
 pub mod kit;
@@ -19,14 +21,17 @@ pub mod ls;
 pub mod mirror;
 pub mod open;
 pub mod paths;
+pub mod pin;
 pub mod places;
 pub mod prune;
 pub mod restore;
 pub mod secret;
 pub mod select;
 pub mod snapshots;
+pub mod spread;
 pub mod style;
 pub mod terminal;
+pub mod undelete;
 pub mod verify;
 pub mod zone;
 
@@ -70,6 +75,9 @@ enum Verb {
     Heal(heal::HealArgs),
     Prune(prune::PruneArgs),
     Mirror(mirror::MirrorArgs),
+    Forget(Box<forget::ForgetArgs>),
+    Pin(pin::PinArgs),
+    Undelete(undelete::UndeleteArgs),
     Key(key::KeyArgs),
     Cat(cat::CatArgs),
 }
@@ -87,6 +95,9 @@ impl Verb {
             Self::Heal(_) => "heal",
             Self::Prune(_) => "prune",
             Self::Mirror(_) => "mirror",
+            Self::Forget(_) => "forget",
+            Self::Pin(_) => "pin",
+            Self::Undelete(_) => "undelete",
             Self::Key(_) => "key",
             Self::Cat(_) => "cat",
         }
@@ -104,6 +115,9 @@ impl Verb {
             Self::Heal(args) => heal::run(args, context),
             Self::Prune(args) => prune::run(args, context),
             Self::Mirror(args) => mirror::run(args, context),
+            Self::Forget(args) => forget::run(args, context),
+            Self::Pin(args) => pin::run(args, context),
+            Self::Undelete(args) => undelete::run(args, context),
             Self::Key(args) => key::run(args, context),
             Self::Cat(args) => cat::run(args, context),
         }

@@ -2,6 +2,7 @@
 
 use crate::cli::context::Context;
 use crate::cli::exit::{Done, Outcome};
+use crate::cli::keep;
 use crate::cli::mirror::sync;
 use crate::cli::open::{self, Held, Opened};
 use crate::error::{Error, Kind, Result};
@@ -16,8 +17,6 @@ use crate::ui::json::Event;
 use crate::units::{duration_to_text, size_from_text, size_to_text};
 use clap::Args;
 
-/// How long a removed snapshot can be taken back, in seconds, where nobody says.
-const GRACE: i64 = 14 * 86_400;
 /// How long a session shows no sign of life before it is ended, in seconds.
 const EXPIRY: i64 = 86_400;
 
@@ -172,7 +171,7 @@ fn options(args: &PruneArgs, context: &Context) -> Result<Options> {
     };
     Ok(Options {
         limits: Limits { unused, rewrite },
-        grace: GRACE,
+        grace: keep::grace(context)?.as_secs().cast_signed(),
         expiry: EXPIRY,
         wait: context.wait(),
         clock_ok: args.clock_ok,

@@ -168,9 +168,9 @@ fn offer(context: &Context, view: &Look, filter: &Filter) {
     ui.end_progress();
     let newest = jobs::newest_of_each(view, filter);
     for found in &newest {
-        ui.event(&Event::Snapshot(list::event(found)));
+        ui.event(&Event::Snapshot(list::event(&view.chains, found)));
     }
-    for line in list::table(context, &newest).lines() {
+    for line in list::table(context, &view.chains, &newest).lines() {
         ui.line(&line);
     }
     let repo = context.same_repository();
@@ -281,7 +281,8 @@ fn tell_plan(context: &Context, jobs: &[Job], sum: &Report) {
     ui.event(&Event::Plan {
         action: "restore",
         what: text,
-        bytes: sum.bytes,
+        bytes: Some(sum.bytes),
+        reason: None,
     });
     if let Some(free) = jobs.first().and_then(|job| free_space(&job.target)) {
         ui.line(&format!("free there: {}", size_to_text(free)));

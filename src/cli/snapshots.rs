@@ -2,9 +2,11 @@
 
 use crate::cli::context::Context;
 use crate::cli::exit::Done;
-use crate::cli::open;
 use crate::cli::select::FilterArgs;
+use crate::cli::{keep, open, undelete};
 use crate::error::Result;
+use crate::format::snapshot::Snapshot;
+use crate::id::Id;
 use crate::repo::chain::Chains;
 use crate::repo::snapshots::{self, Found};
 use crate::ui::json::{Counts, Event, SnapshotEvent};
@@ -18,6 +20,9 @@ use clap::Args;
 pub struct SnapshotsArgs {
     #[command(flatten)]
     filter: FilterArgs,
+    /// Those that were forgotten and can still be taken back
+    #[arg(long)]
+    deleted: bool,
 }
 
 /// Runs the verb.
@@ -25,6 +30,12 @@ pub struct SnapshotsArgs {
 /// # Errors
 /// Those of opening and reading.
 pub fn run(args: &SnapshotsArgs, context: &Context) -> Result<Done> {
+    if args.deleted {
+        let look = open::look(context)?;
+        let grace = keep::grace(context)?;
+        undelete::show(context, &look, &args.filter.filter(), grace);
+        return Ok(Done::well());
+    }
     let opened = open::repository(context)?;
     let repo = opened.whole();
     let chains = Chains::read(repo, &**context.ui())?;
@@ -32,9 +43,9 @@ pub fn run(args: &SnapshotsArgs, context: &Context) -> Result<Done> {
     let ui = context.ui();
     ui.end_progress();
     for snapshot in &found {
-        ui.event(&Event::Snapshot(event(snapshot)));
+        ui.event(&Event::Snapshot(event(&chains, snapshot)));
     }
-    for line in table(context, &found).lines() {
+    for line in table(context, &chains, &found).lines() {
         if ui.reader_left() {
             break;
         }
@@ -50,7 +61,7 @@ pub fn run(args: &SnapshotsArgs, context: &Context) -> Result<Done> {
 }
 
 /// One line for each snapshot.
-pub fn table(context: &Context, found: &[Found<'_>]) -> Table {
+pub fn table(context: &Context, chains: &Chains, found: &[Found<'_>]) -> Table {
     use Side::{Left, Right};
     let mut table = Table::new(&[Left, Left, Left, Left, Right, Right, Left, Left]);
     for Found {
@@ -67,18 +78,22 @@ pub fn table(context: &Context, found: &[Found<'_>]) -> Table {
             counted(snapshot.counts.files, "file", "files"),
             size_to_text(snapshot.counts.bytes),
             escape(snapshot.tags.join(",").as_bytes()),
-            snapshot
-                .suspect
-                .as_ref()
-                .map(|_| "suspect".to_owned())
-                .unwrap_or_default(),
+            marks(chains, id, snapshot),
         ]);
     }
     table
 }
 
+/// What is special about it.
+fn marks(chains: &Chains, id: &Id, snapshot: &Snapshot) -> String {
+    let pinned = chains.pin(id).map(|_| "pinned");
+    let suspect = chains.is_suspect(id, snapshot).then_some("suspect");
+    let marks: Vec<_> = pinned.into_iter().chain(suspect).collect();
+    marks.join(", ")
+}
+
 /// A snapshot for scripts.
-pub fn event<'a>(found: &Found<'a>) -> SnapshotEvent<'a> {
+pub fn event<'a>(chains: &Chains, found: &Found<'a>) -> SnapshotEvent<'a> {
     let Found {
         id,
         entry,
@@ -99,7 +114,12 @@ pub fn event<'a>(found: &Found<'a>) -> SnapshotEvent<'a> {
             bytes: counts.bytes,
             skipped: counts.skipped,
         },
-        suspect: snapshot.suspect.as_deref(),
+        suspect: snapshot
+            .suspect
+            .as_deref()
+            .filter(|_| chains.is_suspect(id, snapshot)),
+        pinned: chains.pin(id).is_some(),
+        delete_after: None,
         bytes_added: counts.new_bytes,
         bytes_stored: None,
     }

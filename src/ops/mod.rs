@@ -13,6 +13,12 @@ pub mod record;
 pub mod restore;
 pub mod verify;
 
+pub mod retention;
+
+pub mod guard;
+
+pub mod forget;
 pub mod heal;
+pub mod undelete;
 
 pub mod prune;

@@ -1,7 +1,8 @@
 //! The chains of all devices as one mirror shows them: which entries exist, which are visible, which are removed.
 //!
 //! An entry is visible if a commit slot saying COMMIT lists it; a snapshot is removed if a visible remove names it that
-//! has seen every visible undelete of it (FORMAT.txt 9.3). Damaged entries and slots are reported and passed by.
+//! has seen every visible undelete of it (FORMAT.txt 9.3), and pinned if a visible pin names it that no visible unpin of
+//! it has seen. Damaged entries and slots are reported and passed by.
 
 use crate::error::{Error, Kind, Result};
 use crate::format::ObjectKind;
@@ -12,6 +13,7 @@ use crate::id::Id;
 use crate::monitor::Monitor;
 use crate::name::{Folder, Name};
 use crate::repo::Repo;
+use crate::repo::standing;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What one look at `commits/` and `entries/` found; a later look adds to it.
@@ -23,7 +25,10 @@ pub struct Chains {
     looked: bool,
     slots_seen: BTreeSet<String>,
     entries_seen: BTreeSet<Id>,
-    removed: BTreeSet<Id>,
+    /// Each removed entry, and the newest remove in force.
+    removed: BTreeMap<Id, Id>,
+    /// Each pinned entry, and the newest pin in force.
+    pinned: BTreeMap<Id, Id>,
     damaged: usize,
     too_new: usize,
     newer_slots: usize,
@@ -101,8 +106,14 @@ impl Chains {
             self.read_entry(repo, id, monitor)?;
         }
         self.entries.retain(|id, _| present.contains(id));
-        self.removed = self.find_removed();
+        self.settle();
         Ok(())
+    }
+
+    /// What removes and pins come to.
+    fn settle(&mut self) {
+        self.removed = standing::removed(self);
+        self.pinned = standing::pinned(self);
     }
 
     fn read_slot(&mut self, repo: &Repo, leaf: &str, monitor: &dyn Monitor) -> Result<()> {
@@ -147,60 +158,6 @@ impl Chains {
         Ok(())
     }
 
-    /// Snapshots named by a remove that has seen every undelete of them; of two that are unaware of each other, the
-    /// undelete wins.
-    fn find_removed(&self) -> BTreeSet<Id> {
-        let mut undeletes = BTreeMap::<Id, Vec<(&[u8; 16], u64)>>::new();
-        for (_, entry) in self.visible() {
-            if let What::Undelete(ids) = &entry.what {
-                for id in ids {
-                    let all = undeletes.entry(*id).or_default();
-                    all.push((&entry.device, entry.seq));
-                }
-            }
-        }
-        let mut removed = BTreeSet::new();
-        for (_, entry) in self.visible() {
-            let What::Remove { entries, .. } = &entry.what else {
-                continue;
-            };
-            let mut seen = None;
-            for target in entries.iter().map(|target| target.entry) {
-                let taken_back = undeletes.get(&target).is_some_and(|undeletes| {
-                    let seen = seen.get_or_insert_with(|| self.seen_by(entry));
-                    !undeletes
-                        .iter()
-                        .all(|(device, seq)| seen.get(device).is_some_and(|newest| seq <= newest))
-                });
-                if !taken_back {
-                    removed.insert(target);
-                }
-            }
-        }
-        removed
-    }
-
-    /// The newest number of each device that `entry` has seen: its own before it, those in its heads, and all that
-    /// these have seen. Heads count for every later entry of a chain, since an old entry may be purged.
-    fn seen_by<'a>(&'a self, entry: &'a Entry) -> BTreeMap<&'a [u8; 16], u64> {
-        let mut seen = BTreeMap::new();
-        let own = entry.seq.checked_sub(1).map(|seq| (&entry.device, seq));
-        let mut more: Vec<_> = own.into_iter().chain(heads_of(entry)).collect();
-        while !more.is_empty() {
-            for (device, seq) in more.drain(..) {
-                let newest = seen.entry(device).or_insert(seq);
-                *newest = seq.max(*newest);
-            }
-            let known = |(device, seq): &(&[u8; 16], u64)| {
-                seen.get(device).is_some_and(|newest| seq <= newest)
-            };
-            let others = self.visible().map(|(_, other)| other);
-            let others = others.filter(|other| known(&(&other.device, other.seq)));
-            more.extend(others.flat_map(heads_of).filter(|head| !known(head)));
-        }
-        seen
-    }
-
     /// The leaves of commit slots that are damaged.
     pub fn unreadable_slots(&self) -> &[String] {
         &self.unreadable_slots
@@ -210,7 +167,7 @@ impl Chains {
     pub fn committed(&mut self, id: Id, entry: Entry) {
         self.entries.insert(id, entry);
         self.committed.insert(id);
-        self.removed = self.find_removed();
+        self.settle();
     }
 
     /// Entries that lie there and that no readable commit slot lists.
@@ -228,26 +185,16 @@ impl Chains {
 
     /// Entries a slot lists and `entries/` lacks or cannot give. One that was removed may have been purged.
     pub fn missing(&self) -> impl Iterator<Item = &Id> {
-        let removed = self.removed_at();
         self.committed
             .iter()
-            .filter(move |id| !self.entries.contains_key(id) && !removed.contains_key(id))
+            .filter(|id| !self.entries.contains_key(id) && !self.removed.contains_key(id))
     }
 
-    /// What visible removes name and no undelete has taken back, each with the newest time, in seconds since 1970.
-    pub fn removed_at(&self) -> BTreeMap<Id, i64> {
-        let mut found = BTreeMap::new();
-        for (_, entry) in self.visible() {
-            if let What::Remove { entries, .. } = &entry.what {
-                let time = entry.time.seconds;
-                let targets = entries.iter().map(|target| target.entry);
-                for target in targets.filter(|target| self.removed.contains(target)) {
-                    let newest = found.entry(target).or_insert(time);
-                    *newest = time.max(*newest);
-                }
-            }
-        }
-        found
+    /// What was removed, is not pinned and may be purged: each with when it was removed, in seconds since 1970.
+    pub fn purgeable(&self) -> BTreeMap<Id, i64> {
+        let removed = self.removed.iter().filter(|(id, _)| self.pin(id).is_none());
+        let since = removed.filter_map(|(id, by)| Some((*id, self.entries.get(by)?.time.seconds)));
+        since.collect()
     }
 
     /// An entry that lies there, visible or not.
@@ -271,14 +218,35 @@ impl Chains {
 
     /// Whether this entry is visible and not removed.
     pub fn is_live(&self, id: &Id) -> bool {
-        self.committed.contains(id) && self.entries.contains_key(id) && !self.removed.contains(id)
+        self.committed.contains(id)
+            && self.entries.contains_key(id)
+            && !self.removed.contains_key(id)
     }
 
     /// Every live snapshot, oldest first.
     pub fn snapshots(&self) -> Vec<(Id, &Entry, &Snapshot)> {
+        self.snapshots_that(|id| !self.removed.contains_key(id))
+    }
+
+    /// Every removed snapshot whose entry still lies there, oldest first.
+    pub fn removed_snapshots(&self) -> Vec<(Id, &Entry, &Snapshot)> {
+        self.snapshots_that(|id| self.removed.contains_key(id))
+    }
+
+    /// The newest remove in force that names this entry.
+    pub fn removal(&self, id: &Id) -> Option<&Entry> {
+        self.entries.get(self.removed.get(id)?)
+    }
+
+    /// The newest pin in force that names this entry.
+    pub fn pin(&self, id: &Id) -> Option<&Entry> {
+        self.entries.get(self.pinned.get(id)?)
+    }
+
+    fn snapshots_that(&self, wanted: impl Fn(&Id) -> bool) -> Vec<(Id, &Entry, &Snapshot)> {
         let mut all: Vec<_> = self
             .visible()
-            .filter(|(id, _)| !self.removed.contains(id))
+            .filter(|(id, _)| wanted(id))
             .filter_map(|(id, entry)| match &entry.what {
                 What::Snapshot(snapshot) => Some((*id, entry, &**snapshot)),
                 _ => None,
@@ -356,10 +324,6 @@ impl Chains {
     }
 }
 
-fn heads_of(entry: &Entry) -> impl Iterator<Item = (&[u8; 16], u64)> {
-    entry.heads.iter().map(|head| (&head.device, head.seq))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -422,7 +386,11 @@ mod tests {
         }
 
         fn has(&self, device: u8, seq: u64) -> bool {
-            !self.find_removed().contains(&id(device, seq))
+            !standing::removed(self).contains_key(&id(device, seq))
+        }
+
+        fn is_pinned(&self, device: u8, seq: u64) -> bool {
+            standing::pinned(self).contains_key(&id(device, seq))
         }
     }
 
@@ -495,6 +463,43 @@ mod tests {
         assert!(!chains.has(A, 0));
         chains.committed.remove(&id(A, 1));
         assert!(chains.has(A, 0));
+    }
+
+    fn pin() -> What {
+        What::Pin {
+            ids: vec![id(A, 0)],
+            reason: String::new(),
+        }
+    }
+
+    #[test]
+    fn an_unpin_that_has_seen_the_pin_takes_it_away() {
+        let mut chains = Chains::default();
+        chains.snapshot(A, 0, &[]);
+        assert!(!chains.is_pinned(A, 0));
+        chains.add(A, 1, &[], pin());
+        assert!(chains.is_pinned(A, 0));
+        // One that is unaware of it does not, and neither does one made before it.
+        chains.add(B, 0, &[(A, 0)], What::Unpin(vec![id(A, 0)]));
+        assert!(chains.is_pinned(A, 0));
+        chains.add(C, 0, &[(A, 1)], What::Unpin(vec![id(A, 0)]));
+        assert!(!chains.is_pinned(A, 0));
+        chains.add(B, 1, &[(A, 1), (C, 0)], pin());
+        assert!(chains.is_pinned(A, 0));
+        chains.committed.remove(&id(B, 1));
+        assert!(!chains.is_pinned(A, 0));
+    }
+
+    #[test]
+    fn the_newest_remove_in_force_counts() {
+        let mut chains = removed();
+        chains.add(B, 0, &[(A, 0)], remove(A, 0));
+        let entry = chains.entries.get_mut(&id(B, 0)).unwrap();
+        entry.time.seconds = 5;
+        chains.settle();
+        assert_eq!(chains.removal(&id(A, 0)).unwrap().device, [B; 16]);
+        assert_eq!(chains.removed_snapshots().len(), 1);
+        assert!(chains.snapshots().is_empty());
     }
 
     #[test]

@@ -19,6 +19,7 @@ pub mod packer;
 pub mod presence;
 pub mod publish;
 pub mod snapshots;
+mod standing;
 pub mod unlisted;
 pub mod unlock;
 pub mod view;

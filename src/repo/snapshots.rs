@@ -99,7 +99,8 @@ pub struct Filter {
 }
 
 impl Filter {
-    fn accepts(&self, found: &Found<'_>) -> bool {
+    /// Whether it counts.
+    pub fn accepts(&self, found: &Found<'_>) -> bool {
         let snapshot = found.snapshot;
         self.source
             .as_ref()
@@ -161,6 +162,19 @@ pub fn resolve<'a>(chains: &'a Chains, which: &Which, filter: &Filter) -> Result
             })
         }
     }
+}
+
+/// The one snapshot meant by these words, as a whole.
+///
+/// # Errors
+/// As [`resolve`]; `Usage` where a path is named.
+pub fn whole<'a>(chains: &'a Chains, text: &[u8], filter: &Filter) -> Result<Found<'a>> {
+    let wanted = Wanted::parse(text)?;
+    if !wanted.path.is_empty() {
+        let what = "a snapshot is meant as a whole, and this names a part of one";
+        return Err(Error::new(Kind::Usage, what).hint("leave out what follows the colon"));
+    }
+    resolve(chains, &wanted.which, filter)
 }
 
 #[cfg(test)]

@@ -108,7 +108,10 @@ pub enum Event<'a> {
     Plan {
         action: &'a str,
         what: String,
-        bytes: u64,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        bytes: Option<u64>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        reason: Option<&'a str>,
     },
     /// One line of a listing.
     Node {
@@ -168,6 +171,16 @@ pub enum Event<'a> {
         kept: u64,
         deleted: u64,
         incomplete: u64,
+        seconds: f64,
+        next: &'a str,
+    },
+    /// What `forget` did.
+    #[serde(rename = "summary")]
+    Forgotten {
+        kept: u64,
+        forgotten: u64,
+        /// Until when it can be taken back.
+        delete_after: Option<String>,
         seconds: f64,
         next: &'a str,
     },
@@ -234,6 +247,11 @@ pub struct SnapshotEvent<'a> {
     pub counts: Counts,
     /// Why it should not be trusted as the newest good one.
     pub suspect: Option<&'a str>,
+    /// No retention takes it.
+    pub pinned: bool,
+    /// It is removed, and until then it can be taken back.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub delete_after: Option<String>,
     /// Bytes of new content.
     pub bytes_added: u64,
     /// Bytes of new packs; known only to the backup that made them.

@@ -3,6 +3,7 @@
 mod backup;
 mod cat;
 mod exit;
+mod forget;
 mod heal;
 mod init;
 mod key;

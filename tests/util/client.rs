@@ -17,6 +17,7 @@ use heirloom::id::Id;
 use heirloom::limits::PAGE;
 use heirloom::monitor::Collected;
 use heirloom::name::Folder;
+use heirloom::ops::backup::Kept;
 use heirloom::ops::sync::{self, By};
 use heirloom::ops::{backup, open, prune, record, restore, verify};
 use heirloom::repo::Repo;
@@ -490,12 +491,10 @@ impl Client {
         keyring::delete_slot(&**leader.store(), &slot)
     }
 
-    /// Writes down on the first mirror that these snapshots are removed, and brings it to the others.
+    /// Writes down everywhere that these snapshots are removed.
     pub(crate) fn forget(&self, places: &Places, snapshots: &[Id]) -> Result<()> {
         let monitor = Collected::default();
-        let mut mirrors = self.open_all(places, &monitor)?;
-        let author = self.author(&mut mirrors)?;
-        let chains = Chains::read(&mirrors.whole, &monitor)?;
+        let chains = Chains::read(&self.open_all(places, &monitor)?.whole, &monitor)?;
         let target = |id: &Id| {
             let entry = chains.entry(id).unwrap();
             Removed {
@@ -509,18 +508,7 @@ impl Client {
             entries: snapshots.iter().map(target).collect(),
             reason: "for a test".to_owned(),
         };
-        let time = self.host.now();
-        let stamp = Stamp {
-            time,
-            ..Stamp::default()
-        };
-        let leader = &mirrors.leader()?.repo;
-        record::run(leader, &self.host, &author, (stamp, what), &monitor)?;
-        drop((author, mirrors));
-        for (name, synced) in self.sync_all(places, &monitor)? {
-            synced.map_err(|error| error.during(name))?;
-        }
-        Ok(())
+        self.write_all(places, what, |_| ()).map(drop)
     }
 
     /// Prunes every mirror.
@@ -539,6 +527,37 @@ impl Client {
         };
         let on: Vec<_> = mirrors.here.iter().collect();
         prune::run(&mirrors, &on, options, (&author, by))
+    }
+
+    /// Writes an entry on all of them; `meanwhile` happens after this device has looked, and before it says that it is there.
+    pub(crate) fn write_all(
+        &self,
+        places: &Places,
+        what: What,
+        meanwhile: impl FnOnce(&Look),
+    ) -> Result<Vec<Kept>> {
+        let monitor = Collected::default();
+        let mut mirrors = self.open_all(places, &monitor)?;
+        let author = self.author(&mut mirrors)?;
+        let mut look = Look::at(&mirrors.whole, &monitor)?;
+        meanwhile(&look);
+        let by = By {
+            host: &self.host,
+            writer: author.writer(),
+            monitor: &monitor,
+        };
+        let stamp = Stamp {
+            time: self.host.now(),
+            ..Stamp::default()
+        };
+        record::everywhere(&mirrors, &mut look, &author, (stamp, what, "test"), by)
+    }
+
+    /// A look at all of them.
+    pub(crate) fn look_all(&self, places: &Places) -> Look {
+        let monitor = Collected::default();
+        let mirrors = self.open_all(places, &monitor).unwrap();
+        Look::at(&mirrors.whole, &monitor).unwrap()
     }
 
     /// Reads blobs from all of them.

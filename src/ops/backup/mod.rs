@@ -94,7 +94,8 @@ pub struct Kept {
 }
 
 impl Kept {
-    fn of(name: &str, failed: Option<&Error>) -> Self {
+    /// Of a mirror and the error that kept it from having it.
+    pub fn of(name: &str, failed: Option<&Error>) -> Self {
         Self {
             name: name.to_owned(),
             failed: failed.map(|error| (error.kind(), error.chain())),

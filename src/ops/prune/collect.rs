@@ -117,7 +117,7 @@ fn purged(
     now: i64,
     options: &Options,
 ) -> BTreeSet<Id> {
-    let removed = chains.removed_at();
+    let removed = chains.purgeable();
     let named = marks.values().flat_map(|mark| &mark.entries);
     let gone = |id: &&Id| {
         let since = removed.get(id);

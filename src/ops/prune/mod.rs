@@ -166,7 +166,7 @@ fn prepare(mirrors: &Mirrors, options: &Options, by: By<'_>) -> Result<(Look, Ne
     require_known(&look.chains)?;
     let now = by.host.now().seconds;
     require_clock(&look.chains, now, options)?;
-    let removed = look.chains.removed_at();
+    let removed = look.chains.purgeable();
     let over = |since: i64| since.saturating_add(options.grace) <= now;
     let purged: BTreeSet<Id> = removed
         .into_iter()

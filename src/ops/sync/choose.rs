@@ -40,9 +40,12 @@ impl<'a> Sync<'a> {
             if purged || matches!(entry.what, What::Snapshot(_)) && !from.chains.is_live(id) {
                 continue;
             }
+            if self.is_new(id) {
+                self.require_unmarked(entry)?;
+            }
             match self.needed_by(&mut reach, entry) {
                 Ok(needed) => choice.packs.extend(needed),
-                Err(error) if error.is_about_the_object() => {
+                Err(error) if error.is_about_the_object() && !self.is_new(id) => {
                     choice.left.push((*id, error));
                     // What was met on the way is not brought by this one.
                     reach = Reach::new(&from.loader);
@@ -53,6 +56,24 @@ impl<'a> Sync<'a> {
             choice.entries.push((id, entry));
         }
         Ok(choice)
+    }
+
+    fn is_new(&self, id: &Id) -> bool {
+        self.new.is_some_and(|new| new.id() == *id)
+    }
+
+    /// What a mark names goes, and nothing takes it back any more.
+    fn require_unmarked(&self, entry: &Entry) -> Result<()> {
+        let What::Undelete(ids) = &entry.what else {
+            return Ok(());
+        };
+        let (here, there) = (self.session.presence(), &self.from.presence);
+        let marked = |id: &&Id| here.is_purged(id) || there.is_purged(id);
+        let Some(id) = ids.iter().find(marked) else {
+            return Ok(());
+        };
+        let what = format!("a prune is deleting snapshot {} already", id.short());
+        Err(Error::new(Kind::Refused, what).hint("heirloom undelete lists what can come back"))
     }
 
     /// The packs that an entry cannot do without: those of a snapshot, and of each that an undelete brings back.

@@ -68,13 +68,33 @@ pub struct By<'a> {
 /// `Refused` and `TooNew` where nothing may be written, `Full`, `Unreachable`, `Interrupted`; what could not be brought
 /// for want of a good copy is in the report.
 pub fn run(from: &Look, to: &Arc<Repo>, by: By<'_>) -> Result<Report> {
+    run_with(from, to, None, by)
+}
+
+/// A new entry that no mirror has yet, and what the session that publishes it is called.
+#[derive(Clone, Copy)]
+pub struct New<'a> {
+    /// Its sealed bytes.
+    pub entry: &'a SealedEntry,
+    /// As the intent says it.
+    pub purpose: &'static str,
+}
+
+/// The same with an entry that `from` shows already and no mirror has yet. What the entry leans on is asked for after the
+/// session's intent, like everything that a sync brings.
+///
+/// # Errors
+/// As [`run`]; `Damaged` and `Refused` where the new entry leans on what cannot be had.
+pub fn run_with(from: &Look, to: &Arc<Repo>, new: Option<New<'_>>, by: By<'_>) -> Result<Report> {
     publish::persist("sync", || {
         let mut chains = Chains::read_to_write(to, by.monitor)?;
         bring_keys(from, to, &chains)?;
         bring_marks(from, to, &marks_of(to)?)?;
         create::put_missing_rescue_files(&**to.store())?;
-        let mut session = Session::begin(to, by.host, by.writer, "sync")?;
-        let brought = within(from, &mut session, &mut chains, by);
+        let purpose = new.map_or("sync", |new| new.purpose);
+        let mut session = Session::begin(to, by.host, by.writer, purpose)?;
+        let new = new.map(|new| new.entry);
+        let brought = within_with(from, &mut session, &mut chains, new, by);
         session.end(by.monitor);
         brought
     })
@@ -91,6 +111,16 @@ pub fn within(
     chains: &mut Chains,
     by: By<'_>,
 ) -> Result<Option<Report>> {
+    within_with(from, session, chains, None, by)
+}
+
+fn within_with(
+    from: &Look,
+    session: &mut Session,
+    chains: &mut Chains,
+    new: Option<&SealedEntry>,
+    by: By<'_>,
+) -> Result<Option<Report>> {
     let before: BTreeSet<Id> = chains.snapshots().iter().map(|(id, ..)| *id).collect();
     let to = Arc::clone(session.repo());
     let index = Index::open(&to, session.presence(), by.monitor, &mut |_| Ok(Vec::new()))?;
@@ -101,6 +131,7 @@ pub fn within(
         index,
         chains,
         before,
+        new,
         by,
         report: Report::default(),
         bad: BTreeMap::new(),
@@ -131,6 +162,8 @@ struct Sync<'a> {
     chains: &'a Chains,
     /// Snapshots that lived there before the session looked.
     before: BTreeSet<Id>,
+    /// What is published here for the first time.
+    new: Option<&'a SealedEntry>,
     by: By<'a>,
     report: Report,
     /// Packs of which there is no good copy, and why.
@@ -174,6 +207,9 @@ impl<'a> Sync<'a> {
 
     /// The bytes of an entry: from the mirrors, or from this device where they lie damaged there.
     fn entry(&self, id: &Id) -> Result<SealedEntry> {
+        if let Some(new) = self.new.filter(|new| new.id() == *id) {
+            return Ok(new.clone());
+        }
         let name = Name::hashed(Folder::Entries, &id.to_hex());
         let store = self.from.repo.store();
         let read = store.get(&name, ObjectKind::Entry.bytes_max());
