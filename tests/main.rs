@@ -57,6 +57,8 @@ mod newer;
 mod numbers;
 /// A restore over what stands there already.
 mod overwrite;
+/// What parity brings back.
+mod parity;
 /// Nothing in clear, on a mirror or on the device.
 mod privacy;
 /// Sessions and collectors as a model, every state of which is met.
