@@ -102,10 +102,10 @@ mod tests {
     #[test]
     fn stripes_give_the_bytes_of_whole_shards() {
         for (shards, count) in [(2, 2), (3, 2), (40, 2), (100, 5), (9, 5), (64, 32)] {
-            let object: Vec<u8> = (0..shards * PAGE as u32)
-                .map(|at| (at.wrapping_mul(2_654_435_761) >> 13) as u8)
-                .collect();
-            let mut whole = ReedSolomonEncoder::new(shards as usize, count, PAGE).unwrap();
+            let numbers =
+                (0_u64..).map(|at| at.wrapping_mul(0x9e37_79b9_7f4a_7c15).to_le_bytes()[5]);
+            let object: Vec<u8> = numbers.take(shards * PAGE).collect();
+            let mut whole = ReedSolomonEncoder::new(shards, count, PAGE).unwrap();
             for shard in object.chunks_exact(PAGE) {
                 whole.add_original_shard(shard).unwrap();
             }

@@ -47,6 +47,8 @@ mod losses;
 mod manual;
 /// One memory budget for every verb at every size.
 mod memory;
+/// What mirrors mend with parity.
+mod mends;
 /// One repository on several mirrors.
 mod mirrors;
 /// Random lives of a source, each snapshot compared with the tree as it was.

@@ -45,7 +45,7 @@ impl Shape {
     /// Of an object of this length, at so many percent of it; `None` for a length that no pack or entry has.
     pub fn of(len: u64, percent: u8) -> Option<Self> {
         let fits = len > 0 && len <= PACK_BYTES_MAX && len.is_multiple_of(PAGE as u64);
-        let object = u32::try_from(len / PAGE as u64).ok().filter(|_| fits)?;
+        let object = u32::try_from(len >> SHARD_LOG2).ok().filter(|_| fits)?;
         let percent = percent.clamp(1, PARITY_PERCENT_MAX);
         let parity = object.saturating_mul(percent.into()).div_ceil(100).max(2);
         Some(Self { object, parity })
@@ -227,7 +227,7 @@ impl<'a> Repair<'a> {
     /// `Damaged` where both headers are, and `TooNew`.
     pub fn new(parity: &'a [u8], id: &Id) -> Result<Self> {
         let too_long = parity.len() as u64 > PARITY_BYTES_MAX;
-        let twin = parity.len().checked_sub(PAGE).unwrap_or_default();
+        let twin = parity.len().saturating_sub(PAGE);
         let first = Header::decode(parity.get(..PAGE).unwrap_or(parity));
         let second = || Header::decode(parity.get(twin..).unwrap_or_default());
         let header = match first {
@@ -253,6 +253,12 @@ impl<'a> Repair<'a> {
             parts,
             wanted,
         })
+    }
+
+    /// How long the object is.
+    #[expect(clippy::len_without_is_empty, reason = "no object is empty")]
+    pub fn len(&self) -> u64 {
+        self.object.len() as u64
     }
 
     /// Takes the whole shards of a copy of the object, which may be damaged, cut short, or not where it should be.

@@ -91,7 +91,10 @@ pub fn verdict(context: &Context, report: &Report, done: &mut Done) -> String {
             counted(report.damaged.len() as u64, "object", "objects"),
             counted(report.losses.len() as u64, "file", "files")
         );
-        let next = "make another backup: it stores again what this device still has".to_owned();
+        let mut next = format!("heirloom heal{}", context.same_repository());
+        if !report.losses.is_empty() {
+            next.push_str(", then another backup: it stores again what this device still has");
+        }
         ui.line(&format!("DAMAGED: {what}         next: {next}"));
         done.add(Outcome::Damage, what);
         done.hint(&*next);

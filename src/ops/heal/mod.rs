@@ -15,10 +15,12 @@ use crate::format::commit::CommitSlot;
 use crate::format::ledger::LEVEL_STORED;
 use crate::id::Id;
 use crate::mirror::heal::{Heal, Healed};
+use crate::mirror::parity::{Brought, PERCENT};
 use crate::mirror::scrub;
 use crate::monitor::Monitor;
 use crate::name::{Folder, Name};
 use crate::ops::heal::told::Found;
+use crate::ops::parity;
 use crate::ops::reach::Reach;
 use crate::ops::sync::{self, By};
 use crate::ops::verify::remember::Known;
@@ -54,6 +56,8 @@ pub struct Report {
     pub objects: Vec<(Name, Healed)>,
     /// What sync brought afterwards.
     pub synced: sync::Report,
+    /// What was done for its parity afterwards.
+    pub parity: Brought,
     /// What is not as it should be and cannot be mended from another mirror.
     pub still: Vec<Name>,
     /// Whether everything was read, and when what is there was read back before that.
@@ -125,6 +129,7 @@ pub fn run(mirrors: &Mirrors, mirror: &Mirror, options: Options<'_>, by: By<'_>)
         let look = Look::at(&mirrors.whole, by.monitor)?;
         report.synced = sync::run(&look, repo, by)?;
         replace_unreadable(repo, by)?;
+        report.parity = parity::bring(mirror, by.monitor)?;
         let healed = told::healed(repo, &found, options, by, &mut report)?;
         let whole = read.filter(|read| read.newer == 0);
         told::enter(repo, &mut known, (healed, whole.as_ref()), by)?;
@@ -153,7 +158,9 @@ fn objects(
     let entries = entries.map(|entry| Name::hashed(Folder::Entries, &entry.to_hex()));
     let mut bad: BTreeSet<Name> = packs.chain(entries).collect();
     let known = found.told.iter().chain(&found.read).cloned();
-    bad.extend(known.filter(|name| name.folder().is_named_by_hash()));
+    let (named, not): (BTreeSet<Name>, BTreeSet<Name>) =
+        known.partition(|name| name.folder().is_named_by_hash());
+    bad.extend(named);
     if !options.dry_run {
         told::texts(&**repo.store(), &found.told)?;
     }
@@ -193,6 +200,16 @@ fn objects(
             repo.store().delete(&name)?;
         }
         report.objects.push((name, healed));
+    }
+    // After their objects, of which they are made.
+    for name in not
+        .into_iter()
+        .filter(|name| name.folder() == Folder::Parity)
+    {
+        let healed = heal.parity(&name, mirror.parity.unwrap_or(PERCENT))?;
+        if healed != Healed::Unstable || !found.told.contains(&name) {
+            report.objects.push((name, healed));
+        }
     }
     Ok(())
 }
@@ -305,7 +322,7 @@ fn is_whole(loader: &Loader, tree: Id) -> Result<bool> {
 /// As [`run`].
 pub fn without_key(
     stores: &[Arc<dyn Store>],
-    target: usize,
+    (target, percent): (usize, Option<u8>),
     options: Options<'_>,
     monitor: &dyn Monitor,
 ) -> Result<BTreeMap<Name, Healed>> {
@@ -324,10 +341,16 @@ pub fn without_key(
     };
     let read = scrub::run(heal.target, options.workers, monitor)?;
     let mut healed = BTreeMap::new();
-    for (name, _) in read.damaged {
-        let became = match name.folder().is_named_by_hash() {
-            true => heal.object(&name)?,
-            false => Healed::Left,
+    // Parity after its objects, of which it is made.
+    let (parity, objects): (Vec<_>, Vec<_>) = read
+        .damaged
+        .into_iter()
+        .partition(|(name, _)| name.folder() == Folder::Parity);
+    for (name, _) in objects.into_iter().chain(parity) {
+        let became = match name.folder() {
+            Folder::Parity => heal.parity(&name, percent.unwrap_or(PERCENT))?,
+            folder if folder.is_named_by_hash() => heal.object(&name)?,
+            _ => Healed::Left,
         };
         healed.insert(name, became);
     }
