@@ -113,7 +113,7 @@ fn e7_what_a_mirror_can_mend_by_itself_it_mends_by_itself() {
     let zeros = |bytes: &mut Vec<u8>| bytes[PAGE..7 * PAGE].fill(0);
     let cut = |bytes: &mut Vec<u8>| bytes.truncate(54 * PAGE + 1);
     let head = |bytes: &mut Vec<u8>| bytes[..PAGE].fill(0);
-    let harms: [&dyn Fn(&mut Vec<u8>); 3] = [&zeros, &cut, &head];
+    let harms: [fn(&mut Vec<u8>); 3] = [zeros, cut, head];
     for harm in harms {
         store.change(&pack, harm);
         assert_eq!(heal(&store, &[&whole], &pack).unwrap(), Healed::Rebuilt);

@@ -44,8 +44,8 @@ struct Case {
 impl Case {
     fn new(pages: usize, percent: u8) -> Self {
         let object = Chance(pages as u64).bytes(pages * PAGE);
-        let parity = parity::encode(&object, percent).unwrap();
         let id = hash::object_id(&object);
+        let parity = parity::encode(&object, &id, percent).unwrap();
         let shape = parity::check(&parity, &id).unwrap();
         assert_eq!(Shape::of(object.len() as u64, percent), Some(shape));
         assert_eq!(parity.len() as u64, shape.file_len());
@@ -199,7 +199,7 @@ fn e5_what_keeps_its_checks_and_is_not_the_object_is_refused() {
     spoil(&mut bad, 9);
     case.refuses(&bad, &parity);
     // A whole parity object that was made of the damaged bytes belongs to those.
-    let wrong = parity::encode(&bad, 10).unwrap();
+    let wrong = parity::encode(&bad, &hash::object_id(&bad), 10).unwrap();
     assert!(
         case.refuses(&bad, &wrong)
             .ends_with("belongs to another object")
@@ -309,11 +309,11 @@ fn nothing_is_beyond_the_limits() {
     ] {
         assert_eq!(Shape::of(len, 5), None);
     }
+    let mut case = Case::small();
     assert_eq!(
-        parity::encode(b"short", 5).unwrap_err().kind(),
+        parity::encode(b"short", &case.id, 5).unwrap_err().kind(),
         Kind::Damaged
     );
-    let mut case = Case::small();
     // A header with a right checksum and numbers that cannot be.
     for (at, number) in [
         (12, u32::MAX),

@@ -200,7 +200,7 @@ fn write_one(
     monitor: &dyn Monitor,
 ) -> Result<Brought> {
     let mut brought = Brought::default();
-    let Some(name) = name_of(object) else {
+    let Some((name, id)) = name_of(object).zip(Id::from_hex(object.leaf())) else {
         return Ok(brought);
     };
     let mut read = Ok(());
@@ -226,7 +226,7 @@ fn write_one(
     for (store, percent) in stores {
         let payload = match made.get(percent) {
             Some(payload) => payload.clone(),
-            None => Payload::new(parity::encode(buffer, *percent)?),
+            None => Payload::new(parity::encode(buffer, &id, *percent)?),
         };
         store.put(&name, &payload)?;
         brought.written += 1;

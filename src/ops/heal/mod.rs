@@ -178,9 +178,8 @@ fn objects(
         monitor: by.monitor,
     };
     for name in bad {
-        let pack = Id::from_hex(name.leaf()).filter(|_| name.folder() == Folder::Packs);
         // What a mark names goes for good, and never comes back.
-        if pack.is_some_and(|pack| presence.is_tombed(&pack)) {
+        if parity::is_named_by_mark(presence, &name) {
             continue;
         }
         // A ledger record belongs to one mirror, and costs no more than another reading.
