@@ -1138,13 +1138,17 @@ _heirloom() {
             return 0
             ;;
         heirloom__subcmd__init)
-            opts="-r -M -p -q -v -h --kit --no-kit --repo --mirror --config --limit-upload --limit-download --passphrase-file --passphrase-command --passphrase-fd --key-file --words --kdf-limit --json --quiet --verbose --progress --color --cache-dir --no-cache --memory --wait --help"
+            opts="-r -M -p -q -v -h --kit --no-kit --parity --repo --mirror --config --limit-upload --limit-download --passphrase-file --passphrase-command --passphrase-fd --key-file --words --kdf-limit --json --quiet --verbose --progress --color --cache-dir --no-cache --memory --wait --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --kit)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --parity)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
@@ -1950,13 +1954,17 @@ _heirloom() {
             return 0
             ;;
         heirloom__subcmd__mirror__subcmd__add)
-            opts="-r -M -p -q -v -h --site --no-sync --repo --mirror --config --limit-upload --limit-download --passphrase-file --passphrase-command --passphrase-fd --key-file --words --kdf-limit --json --quiet --verbose --progress --color --cache-dir --no-cache --memory --wait --help"
+            opts="-r -M -p -q -v -h --site --parity --no-sync --repo --mirror --config --limit-upload --limit-download --passphrase-file --passphrase-command --passphrase-fd --key-file --words --kdf-limit --json --quiet --verbose --progress --color --cache-dir --no-cache --memory --wait --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
             fi
             case "${prev}" in
                 --site)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --parity)
                     COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;

@@ -60,8 +60,8 @@ complete -c heirloom -n "__fish_heirloom_needs_command" -f -a "restore" -d 'Brin
 complete -c heirloom -n "__fish_heirloom_needs_command" -f -a "extract" -d 'Bring files back from a snapshot'
 complete -c heirloom -n "__fish_heirloom_needs_command" -f -a "verify" -d 'Read everything back and prove that it is whole'
 complete -c heirloom -n "__fish_heirloom_needs_command" -f -a "check" -d 'Read everything back and prove that it is whole'
-complete -c heirloom -n "__fish_heirloom_needs_command" -f -a "heal" -d 'Replace what is damaged or missing on a mirror from the others'
-complete -c heirloom -n "__fish_heirloom_needs_command" -f -a "repair" -d 'Replace what is damaged or missing on a mirror from the others'
+complete -c heirloom -n "__fish_heirloom_needs_command" -f -a "heal" -d 'Replace what is damaged or missing on a mirror, from its parity or from the others'
+complete -c heirloom -n "__fish_heirloom_needs_command" -f -a "repair" -d 'Replace what is damaged or missing on a mirror, from its parity or from the others'
 complete -c heirloom -n "__fish_heirloom_needs_command" -f -a "mirror" -d 'Add, list, try out, sync and remove the places that hold the repository'
 complete -c heirloom -n "__fish_heirloom_needs_command" -f -a "forget" -d 'Drop snapshots by rule or by name; undelete takes them back'
 complete -c heirloom -n "__fish_heirloom_needs_command" -f -a "pin" -d 'Keep snapshots whatever the rules say, also when they are named'
@@ -70,6 +70,7 @@ complete -c heirloom -n "__fish_heirloom_needs_command" -f -a "key" -d 'List, ad
 complete -c heirloom -n "__fish_heirloom_needs_command" -f -a "cat" -d 'Spell out one object of the repository'
 complete -c heirloom -n "__fish_heirloom_needs_command" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c heirloom -n "__fish_heirloom_using_subcommand init" -l kit -d 'Write the recovery kit to FILE [default: heirloom-kit.txt in the home folder]' -r -F
+complete -c heirloom -n "__fish_heirloom_using_subcommand init" -l parity -d 'How much parity each of them shall have, which brings damaged sectors back without another mirror; 0 for none [default: 5% in a folder, 0 elsewhere]' -r
 complete -c heirloom -n "__fish_heirloom_using_subcommand init" -s r -l repo -d 'Where the repository is, once for each mirror: a folder, s3://bucket/prefix, sftp://host/path and others [default: the mirrors of heirloom.toml, else heirloom/repository in $XDG_DATA_HOME or ~/.local/share]' -r
 complete -c heirloom -n "__fish_heirloom_using_subcommand init" -s M -l mirror -d 'Work with this mirror of heirloom.toml alone, once for each' -r
 complete -c heirloom -n "__fish_heirloom_using_subcommand init" -l config -d 'The configuration [default: heirloom/heirloom.toml in $XDG_CONFIG_HOME or ~/.config, if it exists]' -r -F
@@ -501,6 +502,7 @@ complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and not __fish
 complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and not __fish_seen_subcommand_from add list test sync remove help" -f -a "remove" -d 'Forget a mirror; nothing is deleted there'
 complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and not __fish_seen_subcommand_from add list test sync remove help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from add" -l site -d 'What one fire or theft would take together with other mirrors, as in home' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from add" -l parity -d 'How much parity it shall have, which brings damaged sectors back without another mirror; 0 for none [default: 5% in a folder, 0 elsewhere]' -r
 complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from add" -s r -l repo -d 'Where the repository is, once for each mirror: a folder, s3://bucket/prefix, sftp://host/path and others [default: the mirrors of heirloom.toml, else heirloom/repository in $XDG_DATA_HOME or ~/.local/share]' -r
 complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from add" -s M -l mirror -d 'Work with this mirror of heirloom.toml alone, once for each' -r
 complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from add" -l config -d 'The configuration [default: heirloom/heirloom.toml in $XDG_CONFIG_HOME or ~/.config, if it exists]' -r -F

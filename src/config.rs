@@ -81,6 +81,8 @@ pub struct Mirror {
     pub max_age: Option<String>,
     /// Within what time everything there is to be read back, where it differs from `[verify] every`.
     pub verify_every: Option<String>,
+    /// How much parity it shall have, as in `5%`; `0` for none.
+    pub parity: Option<String>,
     /// What one fire or theft takes.
     pub site: Option<String>,
     /// The server of a bucket.
@@ -140,12 +142,25 @@ pub fn check_name(name: &str) -> Result<()> {
     Err(Error::new(Kind::Usage, what).hint("letters, digits, - and _"))
 }
 
+/// What is written of a new mirror.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct New<'a> {
+    /// Where it is.
+    pub location: &'a str,
+    /// What one fire or theft takes.
+    pub site: Option<&'a str>,
+    /// How much parity it shall have, where somebody said so.
+    pub parity: Option<&'a str>,
+}
+
 /// The text of one more mirror, to be put behind what stands there.
-pub fn mirror_text(name: &str, location: &str, site: Option<&str>) -> String {
+pub fn mirror_text(name: &str, new: &New<'_>) -> String {
     let quoted = |text: &str| toml::Value::String(text.to_owned()).to_string();
-    let mut text = format!("\n[mirror.{name}]\nlocation = {}\n", quoted(location));
-    if let Some(site) = site {
-        text.push_str(&format!("site = {}\n", quoted(site)));
+    let mut text = format!("\n[mirror.{name}]\nlocation = {}\n", quoted(new.location));
+    for (key, value) in [("site", new.site), ("parity", new.parity)] {
+        if let Some(value) = value {
+            text.push_str(&format!("{key} = {}\n", quoted(value)));
+        }
     }
     text
 }
@@ -207,10 +222,21 @@ mod tests {
     #[test]
     fn mirrors_are_added_and_taken_out() {
         let mut text = String::from("compression = \"max\"\n");
-        text.push_str(&mirror_text("usb", "/media/it's \"here\"", None));
-        text.push_str(&mirror_text("s3", "s3://bucket/x", Some("elsewhere")));
+        let usb = New {
+            location: "/media/it's \"here\"",
+            parity: Some("10%"),
+            ..New::default()
+        };
+        text.push_str(&mirror_text("usb", &usb));
+        let s3 = New {
+            location: "s3://bucket/x",
+            site: Some("elsewhere"),
+            ..New::default()
+        };
+        text.push_str(&mirror_text("s3", &s3));
         let config = parse(&text, "x").unwrap();
         assert_eq!(config.mirror["usb"].location, "/media/it's \"here\"");
+        assert_eq!(config.mirror["usb"].parity.as_deref(), Some("10%"));
         assert_eq!(config.mirror["s3"].site.as_deref(), Some("elsewhere"));
         let less = without_mirror(&text, "usb").unwrap();
         let less = parse(&less, "x").unwrap();

@@ -17,6 +17,7 @@ pub mod compress;
 pub mod crypto;
 #[cfg(feature = "remote")]
 pub mod dav;
+pub mod erasure;
 pub mod host;
 pub mod monitor;
 

@@ -41,6 +41,12 @@ pub const RECORD_BYTES_MAX: u64 = MIB as u64;
 pub const MARK_BYTES_MAX: u64 = 16 * MIB as u64;
 /// The largest `mirror` object.
 pub const MIRROR_BYTES_MAX: u64 = 8 * KIB as u64;
+/// The most percent of an object that its parity may be.
+pub const PARITY_PERCENT_MAX: u8 = 50;
+/// The largest parity object: half of the shards of the largest pack, two tables and two headers.
+pub const PARITY_BYTES_MAX: u64 = (PACK_BYTES_MAX / PAGE as u64).div_ceil(2) * PAGE as u64
+    + 2 * (PACK_BYTES_MAX / PAGE as u64 * 3 / 2 * 8).next_multiple_of(PAGE as u64)
+    + 2 * PAGE as u64;
 /// The largest text file at the top of a mirror.
 pub const TEXT_BYTES_MAX: u64 = MIB as u64;
 

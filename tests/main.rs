@@ -47,6 +47,8 @@ mod losses;
 mod manual;
 /// One memory budget for every verb at every size.
 mod memory;
+/// What mirrors mend with parity.
+mod mends;
 /// One repository on several mirrors.
 mod mirrors;
 /// Random lives of a source, each snapshot compared with the tree as it was.
@@ -57,6 +59,8 @@ mod newer;
 mod numbers;
 /// A restore over what stands there already.
 mod overwrite;
+/// What parity brings back.
+mod parity;
 /// Nothing in clear, on a mirror or on the device.
 mod privacy;
 /// Sessions and collectors as a model, every state of which is met.

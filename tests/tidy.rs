@@ -31,6 +31,7 @@ const DOORS: &[(&str, &[&str])] = &[
     ("argon2::", &["src/crypto"]),
     ("bip39::", &["src/crypto"]),
     ("zstd::", &["src/compress"]),
+    ("reed_solomon_simd::", &["src/erasure.rs"]),
     ("rmp_serde::", &["src/format"]),
     ("rmp::", &["src/format"]),
     (

@@ -1,7 +1,7 @@
 //! heirloom.toml: found, read, and changed by `mirror add` and `mirror remove`.
 
 use crate::cli::context::Context;
-use crate::config::{self, Config};
+use crate::config::{self, Config, New};
 use crate::error::{Error, Kind, Result};
 use std::fs::{self, OpenOptions};
 use std::io::{self, Write};
@@ -42,12 +42,7 @@ fn text(context: &Context) -> Result<(PathBuf, String)> {
 ///
 /// # Errors
 /// Those of the file.
-pub fn write_mirror(
-    context: &Context,
-    repository: &str,
-    (name, location): (&str, &str),
-    site: Option<&str>,
-) -> Result<()> {
+pub fn write_mirror(context: &Context, repository: &str, name: &str, new: &New<'_>) -> Result<()> {
     let (path, mut text) = text(context)?;
     // Another repository under one of these places is refused from then on.
     if config::parse(&text, &path.to_string_lossy())?
@@ -56,7 +51,7 @@ pub fn write_mirror(
     {
         text.insert_str(0, &format!("repository = \"{repository}\"\n"));
     }
-    text.push_str(&config::mirror_text(name, location, site));
+    text.push_str(&config::mirror_text(name, new));
     config::parse(&text, &path.to_string_lossy())?;
     replace_file(&path, &text)
 }

@@ -72,6 +72,7 @@ pub fn repository(
     for place in places {
         require_vacant(context, place)?;
     }
+    let parity = places[0].parity()?;
     let sheet = match kit.no_kit {
         true => None,
         false => Some(kit::place(context, kit.kit.as_deref(), places)?),
@@ -110,6 +111,7 @@ pub fn repository(
     for place in &places[1..] {
         add(context, place, &mut mirrors);
     }
+    mirrors.here[0].parity = parity;
     let created = Created {
         mirrors,
         kit,
@@ -145,10 +147,13 @@ fn add(context: &Context, place: &Place, mirrors: &mut Mirrors) {
         mirrors.whole.plant(store, &taken, &facts, host)
     });
     let name = place.name.clone();
+    // What it says was looked at before anything was made.
+    let parity = place.parity().ok().flatten();
     match made {
         Ok(repo) => mirrors.here.push(Mirror {
             name,
             repo: Arc::new(repo),
+            parity,
         }),
         Err(error) => mirrors.away.push(Away { name, error }),
     }

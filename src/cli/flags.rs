@@ -1,5 +1,6 @@
 //! The flags that every verb takes.
 
+use crate::limits::PARITY_PERCENT_MAX;
 use clap::{ArgAction, Args, ValueEnum};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -112,6 +113,12 @@ pub struct Globals {
     /// Wait so long for another heirloom of this device, as in 90s, 15m or 2h
     #[arg(long, value_name = "DURATION", aliases = ["retry-lock", "lock-wait"], global = true)]
     pub wait: Option<String>,
+}
+
+/// `5%`, `5`, `0`.
+pub fn percent(text: &str) -> Option<u8> {
+    let number = text.strip_suffix('%').unwrap_or(text).parse().ok();
+    number.filter(|percent| *percent <= PARITY_PERCENT_MAX)
 }
 
 /// `90`, `90s`, `15m`, `2h`.

@@ -1,9 +1,10 @@
-//! `heal`: damaged and missing objects of a mirror replaced from the others.
+//! `heal`: damaged and missing objects of a mirror replaced from their parity and from the others.
 
 use crate::cli::context::Context;
 use crate::cli::exit::{Done, Outcome};
+use crate::cli::mirror::sync;
 use crate::cli::open::{self, Opened};
-use crate::cli::places;
+use crate::cli::places::{self, Place};
 use crate::cli::verify::tell;
 use crate::error::{Error, Kind, Result};
 use crate::mirror::heal::Healed;
@@ -20,7 +21,7 @@ use crate::units::age_to_text;
 use clap::Args;
 use std::sync::Arc;
 
-/// Replace what is damaged or missing on a mirror from the others
+/// Replace what is damaged or missing on a mirror, from its parity or from the others
 ///
 /// What the last verify found damaged is healed, and what index and chains say is missing; everything is read where no
 /// verify has run yet. A replacement must hash to the name, and what is damaged is kept until it has been read back.
@@ -107,6 +108,9 @@ pub fn mirrors(
         tell_source(context, &mirror.name, &report, args);
         let objects = report.objects.iter().map(|(name, healed)| (name, healed));
         tell_objects(context, &mirror.name, objects, args.dry_run);
+        for words in sync::parity_words(&report.parity) {
+            context.ui().detail(&format!("{}  {words}", mirror.name));
+        }
         still(context, &mirror.name, &report, done);
         reports.push((mirror, report));
     }
@@ -205,12 +209,16 @@ fn without_key(args: &Wanted, context: &Context, done: &mut Done) -> Result<()> 
             }
         }
     }
+    let (all, _) = places::all(context)?;
     let mut left = 0;
     for (at, name) in names.iter().enumerate() {
         if !args.names.is_empty() && !args.names.contains(name) {
             continue;
         }
-        let healed = heal::without_key(&stores, at, options, &Mending(&**context.ui()))?;
+        let place = all.iter().find(|place| place.name == *name);
+        let parity = place.map(Place::parity).transpose()?.flatten();
+        let mending = Mending(&**context.ui());
+        let healed = heal::without_key(&stores, (at, parity), options, &mending)?;
         context.ui().end_progress();
         tell_objects(context, name, healed.iter(), args.dry_run);
         left += healed
@@ -247,6 +255,12 @@ fn tell_objects<'a>(
         let words = match healed {
             Healed::From(other) if dry_run => format!("would be fetched from {other}"),
             Healed::From(other) => format!("fetched from {other}, read back: ok"),
+            Healed::Rebuilt if dry_run => "would be rebuilt from parity".to_owned(),
+            Healed::Rebuilt => "rebuilt from parity, read back: ok".to_owned(),
+            Healed::Anew if dry_run => "would be made again from its object".to_owned(),
+            Healed::Anew => "made again from its object, read back: ok".to_owned(),
+            Healed::Removed if dry_run => "belongs to nothing, would be removed".to_owned(),
+            Healed::Removed => "belonged to nothing, removed".to_owned(),
             Healed::Unstable => {
                 let what = format!(
                     "two readings of {name} on {mirror} differ: memory, cable or controller"
@@ -257,7 +271,7 @@ fn tell_objects<'a>(
                 );
                 continue;
             }
-            Healed::Left => "no other mirror has a good copy".to_owned(),
+            Healed::Left => "neither its parity nor another mirror gives it back".to_owned(),
         };
         ui.line(&format!("{mirror}  {name}  {words}"));
         let object = name.path();

@@ -4,8 +4,9 @@ use crate::cli::configuration;
 use crate::cli::context::Context;
 use crate::cli::create::{self, Alone, Created, KitArgs};
 use crate::cli::exit::{Done, Outcome};
+use crate::cli::mirror::add;
 use crate::cli::places::{self, Place};
-use crate::config;
+use crate::config::{self, New};
 use crate::error::{Error, Kind, Result};
 use crate::id::to_hex;
 use crate::store::place;
@@ -29,6 +30,10 @@ pub struct InitArgs {
     locations: Vec<OsString>,
     #[command(flatten)]
     kit: KitArgs,
+    /// How much parity each of them shall have, which brings damaged sectors back without another mirror; 0 for none
+    /// [default: 5% in a folder, 0 elsewhere]
+    #[arg(long, value_name = "PCT", value_parser = add::parity)]
+    parity: Option<String>,
 }
 
 /// Runs the verb.
@@ -37,7 +42,7 @@ pub struct InitArgs {
 /// `Refused`, `Usage`, `Full`.
 pub fn run(args: &InitArgs, context: &Context) -> Result<Done> {
     let Meant {
-        places,
+        mut places,
         enter,
         known,
     } = meant(args, context)?;
@@ -46,6 +51,13 @@ pub fn run(args: &InitArgs, context: &Context) -> Result<Done> {
         return Err(
             Error::new(Kind::Refused, what).hint("name another file for this one: --config FILE")
         );
+    }
+    if args.parity.is_some() && !enter {
+        let what = "--parity is entered in heirloom.toml, and a place without a name is not";
+        return Err(Error::new(Kind::Usage, what).hint("heirloom init NAME=LOCATION"));
+    }
+    for place in &mut places {
+        place.table.parity.clone_from(&args.parity);
     }
     let created = create::repository(context, &places, &args.kit, Alone::Refuse)?;
     let mut done = Done::well();
@@ -130,7 +142,12 @@ fn write_down(context: &Context, created: &Created, places: &[Place]) -> Result<
     for place in places {
         let location = place.shown();
         config::check_name(&place.name)?;
-        configuration::write_mirror(context, &repository, (&place.name, &location), None)?;
+        let new = New {
+            location: &location,
+            parity: place.table.parity.as_deref(),
+            ..New::default()
+        };
+        configuration::write_mirror(context, &repository, &place.name, &new)?;
     }
     Ok(())
 }

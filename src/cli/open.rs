@@ -173,7 +173,8 @@ pub fn repository(context: &Context) -> Result<Opened> {
         let unlock = unlock_with(context, secret);
         tries += 1;
         match seen.open(&unlock, &cache, &**context.ui()) {
-            Ok((mirrors, set)) => {
+            Ok((mut mirrors, set)) => {
+                want_parity(context, &mut mirrors)?;
                 let id = mirrors.whole.id();
                 context.ui().begin(Some(&to_hex(id.as_bytes())));
                 return Ok(Opened {
@@ -192,6 +193,16 @@ pub fn repository(context: &Context) -> Result<Opened> {
             Err(error) => return Err(error),
         }
     }
+}
+
+/// Says how much parity each mirror shall have.
+fn want_parity(context: &Context, mirrors: &mut Mirrors) -> Result<()> {
+    let (places, _) = places::all(context)?;
+    for mirror in &mut mirrors.here {
+        let place = places.iter().find(|place| place.name == mirror.name);
+        mirror.parity = place.map(Place::parity).transpose()?.flatten();
+    }
+    Ok(())
 }
 
 /// The repository that heirloom.toml expects, unless a location was named on purpose.

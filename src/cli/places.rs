@@ -1,11 +1,12 @@
 //! Where the mirrors are: named by flags, else by the environment, else by heirloom.toml, else the default folder.
 
 use crate::cli::context::Context;
-use crate::cli::flags::duration;
+use crate::cli::flags::{duration, percent};
 use crate::cli::paths::quoted;
 use crate::cli::{open, secret};
 use crate::config::{self, Config, Mirror};
 use crate::error::{Error, Kind, Result};
+use crate::mirror::parity::PERCENT;
 use crate::store::Store;
 use crate::store::access::{Access, Limits};
 use crate::store::address::{self, Address, Settings};
@@ -139,6 +140,24 @@ impl Place {
             Some(text) => self.duration("max_age", text, "14d")?,
         };
         Ok(self.table.removable.then_some(age))
+    }
+
+    /// How many percent of parity it shall have; nothing where nobody says and it is no folder, lest a copy of a folder lose
+    /// what it has.
+    ///
+    /// # Errors
+    /// `Usage`.
+    pub fn parity(&self) -> Result<Option<u8>> {
+        match &self.table.parity {
+            None => Ok(self.folder().map(|_| PERCENT)),
+            Some(text) => percent(text).map(Some).ok_or_else(|| {
+                let what = format!(
+                    "[mirror.{}] parity: {text:?} is not like 5% or 0",
+                    self.name
+                );
+                Error::new(Kind::Usage, what).hint("0 to 50 percent")
+            }),
+        }
     }
 
     fn duration(&self, key: &str, text: &str, like: &str) -> Result<Duration> {

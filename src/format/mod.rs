@@ -19,6 +19,7 @@ pub mod ledger;
 pub mod mark;
 pub mod mirror;
 pub mod pack;
+pub mod parity;
 pub mod snapshot;
 pub mod tree;
 

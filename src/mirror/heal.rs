@@ -1,11 +1,12 @@
-//! Damaged objects of one mirror replaced from others: bytes and names alone, so whoever cannot read them can do it.
+//! Damaged objects of one mirror replaced: from their parity, else from other mirrors: bytes and names alone, so whoever cannot read them can do it.
 //!
 //! A replacement must hash to the name. What stands there is read once more before anything is done: where two readings
 //! differ, not the disk is to blame. The damaged bytes are kept beside until the replacement has been read back.
 
 use crate::crypto::hash;
 use crate::error::{Error, Kind, Result};
-use crate::mirror::scrub::bytes_max;
+use crate::mirror::parity;
+use crate::mirror::scrub::{self, bytes_max};
 use crate::mirror::set::check_name;
 use crate::monitor::{Counter, Monitor};
 use crate::name::{Folder, Name};
@@ -17,10 +18,23 @@ use std::sync::Arc;
 pub enum Healed {
     /// Replaced by what this mirror has; in a rehearsal, it would be.
     From(String),
+    /// Computed from its parity, on this mirror or another.
+    Rebuilt,
+    /// It is parity, and was made again from its object, which is whole.
+    Anew,
+    /// It is parity, and its object is gone.
+    Removed,
     /// It was whole when it was read again: memory, cable or controller is to blame.
     Unstable,
-    /// No other mirror has a good copy.
+    /// No other mirror has a good copy, and no parity is enough.
     Left,
+}
+
+impl Healed {
+    /// Whether all is well there now.
+    pub fn is_well(&self) -> bool {
+        !matches!(self, Self::Unstable | Self::Left)
+    }
 }
 
 /// Heals one mirror.
@@ -55,6 +69,12 @@ impl Heal<'_> {
             Err(error) if matches!(error.kind(), Kind::NotFound | Kind::Damaged) => None,
             Err(error) => return Err(error),
         };
+        let target = self.target;
+        // Read in pieces where it could not be read whole, as with a sector that the disk gives up.
+        let again: &[&dyn Store] = if old.is_none() { &[target] } else { &[] };
+        if let Ok(bytes) = parity::rebuild(target, name, old.as_deref(), again) {
+            return self.rebuilt(name, old, bytes);
+        }
         for other in self.others {
             let found = other.get(name, bytes_max(name.folder()));
             let Ok(bytes) = found else { continue };
@@ -66,7 +86,60 @@ impl Heal<'_> {
             }
             return Ok(Healed::From(other.location().to_string()));
         }
+        // Nobody has it whole: damage at other places, and parity elsewhere, may still make one whole of many.
+        let all: Vec<&dyn Store> = self.others.iter().map(|other| &**other as _).collect();
+        let more = [&[target][..], &all].concat();
+        for keeper in more.iter().filter(|_| !all.is_empty()) {
+            if let Ok(bytes) = parity::rebuild(*keeper, name, old.as_deref(), &more) {
+                return self.rebuilt(name, old, bytes);
+            }
+        }
         Ok(Healed::Left)
+    }
+
+    fn rebuilt(&self, name: &Name, old: Option<Vec<u8>>, bytes: Vec<u8>) -> Result<Healed> {
+        if !self.dry_run {
+            self.replace(name, old, bytes)?;
+        }
+        Ok(Healed::Rebuilt)
+    }
+
+    /// Makes damaged parity again from its object; that of an object that is gone goes too. Objects are healed before.
+    ///
+    /// # Errors
+    /// Those of the target.
+    pub fn parity(&self, name: &Name, percent: u8) -> Result<Healed> {
+        match parity::check(self.target, name) {
+            Ok(()) => return Ok(Healed::Unstable),
+            Err(error) if error.is_about_the_object() => {}
+            Err(error) => return Err(error),
+        }
+        let mut gone = 0;
+        let objects = parity::objects_of(name);
+        for object in &objects {
+            match self.target.get(object, bytes_max(object.folder())) {
+                Ok(bytes) if check_name(self.target, object, &bytes).is_ok() => {
+                    if !self.dry_run {
+                        drop(bytes);
+                        let object = std::slice::from_ref(object);
+                        parity::write(&[(self.target, percent)], object, self.monitor)?;
+                        scrub::check(self.target, name)?;
+                    }
+                    return Ok(Healed::Anew);
+                }
+                Err(error) if error.kind() == Kind::NotFound => gone += 1,
+                Ok(_) => {}
+                Err(error) if error.is_about_the_object() => {}
+                Err(error) => return Err(error),
+            }
+        }
+        if gone < objects.len() || !self.target.location().abilities.delete {
+            return Ok(Healed::Left);
+        }
+        if !self.dry_run {
+            self.target.delete(name)?;
+        }
+        Ok(Healed::Removed)
     }
 
     fn replace(&self, name: &Name, old: Option<Vec<u8>>, bytes: Vec<u8>) -> Result<()> {

@@ -2,6 +2,7 @@
 
 pub mod copy;
 pub mod heal;
+pub mod parity;
 pub mod probe;
 pub mod scrub;
 pub mod set;

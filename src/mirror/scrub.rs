@@ -1,12 +1,13 @@
 //! Reads objects back and compares them with their names. Nobody needs a key for that: packs, index runs, entries,
 //! marks, key slots and ledger records are named by the hash of their bytes, and every other box carries a checksum
-//! over its header.
+//! over its header; parity carries several.
 
 use crate::crypto::hash;
 use crate::error::{During, Error, Kind, Result};
 use crate::format::ObjectKind;
 use crate::format::header::BoxHeader;
-use crate::limits::{PAGE, TEXT_BYTES_MAX};
+use crate::limits::{PAGE, PARITY_BYTES_MAX, TEXT_BYTES_MAX};
+use crate::mirror::parity;
 use crate::monitor::{Counter, Monitor};
 use crate::name::{Folder, Name};
 use crate::store::{Listed, Store};
@@ -36,6 +37,7 @@ pub fn bytes_max(folder: Folder) -> u64 {
     match folder {
         Folder::Top => TEXT_BYTES_MAX,
         Folder::Keys2 => PAGE as u64,
+        Folder::Parity => PARITY_BYTES_MAX,
         _ => kinds
             .map(ObjectKind::bytes_max)
             .max()
@@ -124,6 +126,9 @@ pub fn run(store: &dyn Store, workers: usize, monitor: &dyn Monitor) -> Result<S
 /// `Damaged`, `TooNew`, and those of the store.
 pub fn check(store: &dyn Store, name: &Name) -> Result<()> {
     let at = || format!("{name} on {}", store.location());
+    if name.folder() == Folder::Parity {
+        return parity::check(store, name).during(at);
+    }
     let bytes = store.get(name, bytes_max(name.folder())).during(at)?;
     if name.folder().is_named_by_hash() {
         if hash::object_id(&bytes).to_hex() == name.leaf() {
@@ -133,7 +138,6 @@ pub fn check(store: &dyn Store, name: &Name) -> Result<()> {
     }
     match name.folder() {
         Folder::Top if name.leaf() != "mirror" => Ok(()),
-        Folder::Parity => Ok(()),
         _ => BoxHeader::decode(bytes.get(..PAGE).unwrap_or(&bytes))
             .map(drop)
             .during(at),

@@ -7,6 +7,8 @@ pub mod keys_and_marks;
 pub mod reach;
 pub mod sync;
 
+pub mod parity;
+
 pub mod backup;
 pub mod cat;
 pub mod record;

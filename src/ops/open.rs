@@ -97,6 +97,7 @@ impl Seen {
                 Ok(repo) => here.push(Mirror {
                     name,
                     repo: Arc::new(repo),
+                    parity: None,
                 }),
                 Err(error) => away.push(Away { name, error }),
             }

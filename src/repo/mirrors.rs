@@ -11,6 +11,8 @@ pub struct Mirror {
     pub name: String,
     /// The repository there, and there alone.
     pub repo: Arc<Repo>,
+    /// How many percent of parity it shall have; nothing where nobody cares what it has.
+    pub parity: Option<u8>,
 }
 
 /// A mirror that cannot be had.
@@ -38,6 +40,7 @@ impl Mirrors {
             here: vec![Mirror {
                 name: name.to_owned(),
                 repo: Arc::clone(&repo),
+                parity: None,
             }],
             whole: repo,
             away: Vec::new(),

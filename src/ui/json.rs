@@ -223,6 +223,7 @@ pub struct HeldEvent {
     pub(crate) oldest_read: Option<String>,
     pub(crate) never_read: u64,
     pub(crate) damaged: u64,
+    pub(crate) without_parity: u64,
     pub(crate) delete: bool,
 }
 

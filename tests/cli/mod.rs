@@ -10,6 +10,7 @@ mod key;
 mod ledger;
 mod ls;
 mod mirror;
+mod parity;
 #[cfg(feature = "remote")]
 mod remote;
 mod restore;

@@ -3,10 +3,11 @@
 use crate::cli::configuration;
 use crate::cli::context::Context;
 use crate::cli::exit::Done;
+use crate::cli::flags;
 use crate::cli::mirror::sync;
 use crate::cli::open;
 use crate::cli::places::{self, Place};
-use crate::config;
+use crate::config::{self, New};
 use crate::error::{Error, Kind, Result};
 use crate::id::to_hex;
 use crate::mirror::probe::{self, Probe};
@@ -33,6 +34,10 @@ pub struct AddArgs {
     /// What one fire or theft would take together with other mirrors, as in home
     #[arg(long, value_name = "TEXT")]
     site: Option<String>,
+    /// How much parity it shall have, which brings damaged sectors back without another mirror; 0 for none [default: 5% in
+    /// a folder, 0 elsewhere]
+    #[arg(long, value_name = "PCT", value_parser = parity)]
+    parity: Option<String>,
     /// Bring it nothing yet
     #[arg(long)]
     no_sync: bool,
@@ -44,7 +49,14 @@ pub struct AddArgs {
 /// `Usage`, `Refused`, `Full`, `Unreachable`.
 pub fn run(args: &AddArgs, context: &Context, done: &mut Done) -> Result<()> {
     config::check_name(&args.name)?;
-    let place = meant(args, context)?;
+    let mut place = meant(args, context)?;
+    if args.parity.is_some() {
+        if place.configured {
+            let what = format!("heirloom.toml says what {} is", args.name);
+            return Err(Error::new(Kind::Usage, what).hint("set its parity there"));
+        }
+        place.table.parity.clone_from(&args.parity);
+    }
     let mut opened = open::repository(context)?;
     let held = open::hold(context, &mut opened.mirrors)?;
     if let Some(folder) = place.folder()
@@ -68,6 +80,7 @@ pub fn run(args: &AddArgs, context: &Context, done: &mut Done) -> Result<()> {
     let mirror = Mirror {
         name,
         repo: Arc::new(repo),
+        parity: place.parity()?,
     };
     if !place.configured {
         let repository = to_hex(opened.whole().id().as_bytes());
@@ -123,7 +136,11 @@ fn enter(
             let location = old
                 .folder()
                 .map_or(location, |folder| folder.display().to_string());
-            configuration::write_mirror(context, repository, (&old_name, &location), None)?;
+            let new = New {
+                location: &location,
+                ..New::default()
+            };
+            configuration::write_mirror(context, repository, &old_name, &new)?;
             context.ui().note(&format!(
                 "heirloom.toml calls {location} {old_name} from now on"
             ));
@@ -133,7 +150,24 @@ fn enter(
         || place.table.location.clone(),
         |folder| folder.display().to_string(),
     );
-    configuration::write_mirror(context, repository, (name, &location), site)
+    let new = New {
+        location: &location,
+        site,
+        parity: place.table.parity.as_deref(),
+    };
+    configuration::write_mirror(context, repository, name, &new)
+}
+
+/// Reads `--parity`.
+///
+/// # Errors
+/// What is wrong with it.
+pub fn parity(text: &str) -> std::result::Result<String, String> {
+    let percent = flags::percent(text).ok_or("not like 5% or 0: 0 to 50 percent")?;
+    Ok(match percent {
+        0 => "0".to_owned(),
+        percent => format!("{percent}%"),
+    })
 }
 
 /// Tells what was found out about a place.

@@ -93,6 +93,8 @@ struct Held {
     bytes: u64,
     age: Age,
     damaged: usize,
+    /// Packs and entries that lack the parity they shall have.
+    without_parity: u64,
     /// Whether objects can be deleted there, as far as its marker or its store knows.
     delete: bool,
 }
@@ -102,12 +104,14 @@ fn held_there(context: &Context, mirror: &Mirror) -> Result<Held> {
     let store = mirror.repo.store();
     let known = Known::listing(&mirror.repo, &presence, context.host().now().seconds)?;
     let marker = mirror.repo.mirror();
+    let wanted = mirror.parity.filter(|percent| *percent > 0);
     let probed = marker.and_then(|marker| marker.probe.get("delete"));
     Ok(Held {
         location: store.location().to_string(),
         bytes: known.bytes(),
         age: known.ledger.age(LEVEL_STORED),
         damaged: known.ledger.damaged().len(),
+        without_parity: wanted.map_or(0, |percent| known.without_parity(percent)),
         delete: store.location().abilities.delete && probed != Some(&Fact::Bool(false)),
     })
 }
@@ -152,6 +156,12 @@ fn tell_state(
     if held.damaged > 0 {
         words.push(format!("{} damaged", count_to_text(held.damaged as u64)));
     }
+    if held.without_parity > 0 {
+        words.push(format!(
+            "{} without parity",
+            count_to_text(held.without_parity)
+        ));
+    }
     if !held.delete {
         words.push("cannot delete".to_owned());
     }
@@ -168,6 +178,7 @@ fn tell_state(
             oldest_read: oldest.map(moment_to_rfc3339),
             never_read: held.age.never,
             damaged: held.damaged as u64,
+            without_parity: held.without_parity,
             delete: held.delete,
         }),
     });

@@ -5,6 +5,8 @@ use crate::cli::exit::{Done, Outcome};
 use crate::cli::open::{self, Held};
 use crate::cli::places;
 use crate::error::{Error, Kind, Result};
+use crate::mirror::parity::Brought;
+use crate::ops::parity;
 use crate::ops::sync::{self, By, Report};
 use crate::repo::chain::Chains;
 use crate::repo::heads::Finding;
@@ -112,19 +114,35 @@ pub fn one(
         monitor,
     };
     let report = sync::run(look, &mirror.repo, by)?;
+    let parity = parity::bring(mirror, monitor)?;
     let here = Chains::read(&mirror.repo, monitor)?;
     let marks = Presence::read(&mirror.repo, monitor)?.marks().clone();
     let now = report.left.is_empty().then(|| context.host().now().seconds);
     held.author.saw(mirror, &here, &marks, now)?;
     context.ui().end_progress();
-    tell_sync(context, &mirror.name, &report, began, done);
+    tell_sync(context, &mirror.name, (&report, &parity), began, done);
     Ok(())
+}
+
+/// What was done for the parity of a mirror.
+pub fn parity_words(parity: &Brought) -> Vec<String> {
+    let mut words = Vec::new();
+    if parity.written > 0 {
+        let (objects, bytes) = (parity.written, size_to_text(parity.bytes));
+        let objects = counted(objects, "object", "objects");
+        words.push(format!("parity of {objects} written, {bytes}"));
+    }
+    if parity.removed > 0 {
+        let objects = counted(parity.removed, "object", "objects");
+        words.push(format!("parity of {objects} removed"));
+    }
+    words
 }
 
 fn tell_sync(
     context: &Context,
     name: &str,
-    report: &Report,
+    (report, parity): (&Report, &Brought),
     began: std::time::Duration,
     done: &mut Done,
 ) {
@@ -137,6 +155,9 @@ fn tell_sync(
         newest: None,
         held: None,
     });
+    for words in parity_words(parity) {
+        ui.line(&format!("{name}  {words}"));
+    }
     if report.is_nothing() {
         ui.line(&format!("{name} is current, nothing was missing"));
         return;

@@ -91,12 +91,10 @@ pub fn verdict(context: &Context, report: &Report, done: &mut Done) -> String {
             counted(report.damaged.len() as u64, "object", "objects"),
             counted(report.losses.len() as u64, "file", "files")
         );
-        let next = match context.config().mirror.len() {
-            0 | 1 => "make another backup: it stores again what this device still has",
-            // This one was looked at alone.
-            _ => "heirloom heal",
-        };
-        let next = next.to_owned();
+        let mut next = format!("heirloom heal{}", context.same_repository());
+        if !report.losses.is_empty() {
+            next.push_str(", then another backup: it stores again what this device still has");
+        }
         ui.line(&format!("DAMAGED: {what}         next: {next}"));
         done.add(Outcome::Damage, what);
         done.hint(&*next);

@@ -9,6 +9,7 @@ use crate::format::snapshot::Snapshot;
 use crate::host::{Host, Timestamp};
 use crate::id::Id;
 use crate::monitor::Monitor;
+use crate::name::{Folder, Name};
 use crate::ops::backup::sink::Packing;
 use crate::ops::backup::upload::{Couriers, Uploads, With, require_sound};
 use crate::ops::backup::walk::{Walk, Walked, check};
@@ -23,7 +24,7 @@ use crate::repo::look::Look;
 use crate::repo::mirrors::Mirror;
 use crate::repo::packer::{Packer, Sharing};
 use crate::repo::presence::Presence;
-use crate::repo::publish::{self, Outcome, Session};
+use crate::repo::publish::{self, Outcome, SealedEntry, Session};
 use crate::repo::{unlisted, view};
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -174,6 +175,7 @@ impl Attempt<'_> {
             snapshot.losses = session.presence().losses().iter().copied().collect();
         }
         let sealed = session.seal_entry(&entry)?;
+        let made = made(&walked.packs, &sealed);
         self.author.made(entry.seq, sealed.id())?;
         let Outcome::Committed(id) = session.commit(&[sealed])? else {
             return Ok(None);
@@ -186,6 +188,7 @@ impl Attempt<'_> {
         }
         let mut report = walked.report;
         report.snapshot = Some(id);
+        report.made = made;
         Ok(Some((report, ground.index)))
     }
 
@@ -319,4 +322,11 @@ impl Attempt<'_> {
         let what = What::Snapshot(Box::new(snapshot));
         self.author.entry(self.repo, chains, stamp, what)
     }
+}
+
+/// What a run puts that has parity.
+fn made(packs: &[(Id, u64)], entry: &SealedEntry) -> Vec<Name> {
+    let name = |folder, id: &Id| Name::hashed(folder, &id.to_hex());
+    let packs = packs.iter().map(|(id, _)| name(Folder::Packs, id));
+    packs.chain([name(Folder::Entries, &entry.id())]).collect()
 }

@@ -18,12 +18,15 @@ use crate::error::{Error, Kind, Result};
 use crate::format::snapshot::Counts;
 use crate::host::Host;
 use crate::id::Id;
+use crate::mirror::parity;
 use crate::monitor::Monitor;
+use crate::name::Name;
 use crate::ops::backup::attempt::Attempt;
 use crate::repo::author::Author;
 use crate::repo::mirrors::{Mirror, Mirrors};
 use crate::repo::packer::Settings;
 use crate::source::exclude::Rules;
+use crate::store::Store;
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -80,6 +83,8 @@ pub struct Report {
     pub bytes_added: u64,
     /// Bytes of new packs.
     pub bytes_stored: u64,
+    /// Packs and entry that this run has put.
+    pub made: Vec<Name>,
     /// What became of each mirror, the leader first.
     pub mirrors: Vec<Kept>,
 }
@@ -134,6 +139,7 @@ pub fn run(
                 let away = mirrors.away.iter();
                 let away = away.map(|away| Kept::of(&away.name, Some(&away.error)));
                 report.mirrors.extend(away);
+                parity(mirrors, &report, monitor);
                 return Ok(report);
             }
             Err(error)
@@ -148,4 +154,26 @@ pub fn run(
         }
     }
     Err(Error::new(Kind::Usage, "no mirror is named"))
+}
+
+/// Writes the parity of what was put to those mirrors in folders that have it and shall have parity. The snapshot is safe
+/// without, so whatever comes between is a problem and no error; sync brings what is lacking.
+fn parity(mirrors: &Mirrors, report: &Report, monitor: &dyn Monitor) {
+    let has = |mirror: &&Mirror| {
+        let mut kept = report.mirrors.iter();
+        kept.any(|kept| kept.name == mirror.name && kept.failed.is_none())
+    };
+    let stores = mirrors.here.iter().filter(has).filter_map(|mirror| {
+        let store = &**mirror.repo.store();
+        let percent = mirror.parity.filter(|percent| *percent > 0)?;
+        store.location().is_near().then_some((store, percent))
+    });
+    let stores: Vec<(&dyn Store, u8)> = stores.collect();
+    match parity::write(&stores, &report.made, monitor) {
+        Err(error) if error.kind() != Kind::Interrupted => {
+            let error = error.hint("heirloom mirror sync writes the parity that is missing");
+            monitor.problem(&error.during("write parity"));
+        }
+        _ => {}
+    }
 }

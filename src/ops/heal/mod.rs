@@ -15,10 +15,12 @@ use crate::format::commit::CommitSlot;
 use crate::format::ledger::LEVEL_STORED;
 use crate::id::Id;
 use crate::mirror::heal::{Heal, Healed};
+use crate::mirror::parity::{Brought, PERCENT};
 use crate::mirror::scrub;
 use crate::monitor::Monitor;
 use crate::name::{Folder, Name};
 use crate::ops::heal::told::Found;
+use crate::ops::parity;
 use crate::ops::reach::Reach;
 use crate::ops::sync::{self, By};
 use crate::ops::verify::remember::Known;
@@ -54,6 +56,8 @@ pub struct Report {
     pub objects: Vec<(Name, Healed)>,
     /// What sync brought afterwards.
     pub synced: sync::Report,
+    /// What was done for its parity afterwards.
+    pub parity: Brought,
     /// What is not as it should be and cannot be mended from another mirror.
     pub still: Vec<Name>,
     /// Whether everything was read, and when what is there was read back before that.
@@ -125,6 +129,7 @@ pub fn run(mirrors: &Mirrors, mirror: &Mirror, options: Options<'_>, by: By<'_>)
         let look = Look::at(&mirrors.whole, by.monitor)?;
         report.synced = sync::run(&look, repo, by)?;
         replace_unreadable(repo, by)?;
+        report.parity = parity::bring(mirror, by.monitor)?;
         let healed = told::healed(repo, &found, options, by, &mut report)?;
         let whole = read.filter(|read| read.newer == 0);
         told::enter(repo, &mut known, (healed, whole.as_ref()), by)?;
@@ -158,7 +163,9 @@ fn objects(
             .map(|pack| Name::hashed(Folder::Packs, &pack.to_hex())),
     );
     let known = found.told.iter().chain(&found.read).cloned();
-    bad.extend(known.filter(|name| name.folder().is_named_by_hash()));
+    let (named, not): (BTreeSet<Name>, BTreeSet<Name>) =
+        known.partition(|name| name.folder().is_named_by_hash());
+    bad.extend(named);
     if !options.dry_run {
         told::texts(&**repo.store(), &found.told)?;
     }
@@ -176,9 +183,8 @@ fn objects(
         monitor: by.monitor,
     };
     for name in bad {
-        let pack = Id::from_hex(name.leaf()).filter(|_| name.folder() == Folder::Packs);
         // What a mark names goes for good, and never comes back.
-        if pack.is_some_and(|pack| presence.is_tombed(&pack)) {
+        if parity::is_named_by_mark(presence, &name) {
             continue;
         }
         // A ledger record belongs to one mirror, and costs no more than another reading.
@@ -198,6 +204,16 @@ fn objects(
             repo.store().delete(&name)?;
         }
         report.objects.push((name, healed));
+    }
+    // After their objects, of which they are made.
+    for name in not
+        .into_iter()
+        .filter(|name| name.folder() == Folder::Parity)
+    {
+        let healed = heal.parity(&name, mirror.parity.unwrap_or(PERCENT))?;
+        if healed != Healed::Unstable || !found.told.contains(&name) {
+            report.objects.push((name, healed));
+        }
     }
     Ok(())
 }
@@ -310,7 +326,7 @@ fn is_whole(loader: &Loader, tree: Id) -> Result<bool> {
 /// As [`run`].
 pub fn without_key(
     stores: &[Arc<dyn Store>],
-    target: usize,
+    (target, percent): (usize, Option<u8>),
     options: Options<'_>,
     monitor: &dyn Monitor,
 ) -> Result<BTreeMap<Name, Healed>> {
@@ -329,10 +345,16 @@ pub fn without_key(
     };
     let read = scrub::run(heal.target, options.workers, monitor)?;
     let mut healed = BTreeMap::new();
-    for (name, _) in read.damaged {
-        let became = match name.folder().is_named_by_hash() {
-            true => heal.object(&name)?,
-            false => Healed::Left,
+    // Parity after its objects, of which it is made.
+    let (parity, objects): (Vec<_>, Vec<_>) = read
+        .damaged
+        .into_iter()
+        .partition(|(name, _)| name.folder() == Folder::Parity);
+    for (name, _) in objects.into_iter().chain(parity) {
+        let became = match name.folder() {
+            Folder::Parity => heal.parity(&name, percent.unwrap_or(PERCENT))?,
+            folder if folder.is_named_by_hash() => heal.object(&name)?,
+            _ => Healed::Left,
         };
         healed.insert(name, became);
     }

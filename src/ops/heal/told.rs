@@ -2,7 +2,6 @@
 
 use crate::error::Result;
 use crate::format::ledger::LEVEL_STORED;
-use crate::mirror::heal::Healed;
 use crate::mirror::scrub::Scrubbed;
 use crate::name::{Folder, Name};
 use crate::ops::heal::{Options, Report};
@@ -37,7 +36,7 @@ pub fn healed(
     report: &mut Report,
 ) -> Result<Vec<Name>> {
     let replaced = report.objects.iter();
-    let replaced = replaced.filter(|(_, healed)| matches!(healed, Healed::From(_)));
+    let replaced = replaced.filter(|(_, healed)| healed.is_well());
     let mut good: Vec<Name> = replaced.map(|(name, _)| name.clone()).collect();
     let left: BTreeSet<_> = report.left().cloned().collect();
     let open = |name: &&Name| !good.contains(name) && !left.contains(name);

@@ -10,7 +10,7 @@ pub mod trees;
 
 use crate::error::{Error, Kind, Result};
 use crate::id::Id;
-use crate::mirror::scrub;
+use crate::mirror::{parity, scrub};
 use crate::monitor::{Counter, Monitor};
 use crate::name::{Folder, Name};
 use crate::ops::verify::packs::Packs;
@@ -162,7 +162,7 @@ pub fn objects(
     let (repo, presence) = (&look.repo, &look.presence);
     let mut report = Report::default();
     let mut bad = Bad::default();
-    small::run(repo, scope, &mut report, monitor)?;
+    small::run(repo, scope, options.level, &mut report, monitor)?;
     missing(look, &mut report, monitor);
     let packs = scope.packs(look);
     let total = packs.iter().map(|(_, len)| len).sum();
@@ -212,19 +212,29 @@ impl Scope<'_> {
         listed.filter(|(id, _)| live(id)).collect()
     }
 
-    /// Those of the small objects that are read: all, or those chosen and what the ledger does not know.
-    fn small(&self) -> impl Iterator<Item = &Listed> {
+    /// Those of the small objects that are read: all, or those chosen and what the ledger does not know; parity with them.
+    fn small(&self, level: Level) -> impl Iterator<Item = &Listed> {
         let only = self.only.as_ref().map(|only| &only.names[..]);
         let chosen = only.map(|names| names.iter().copied().collect::<BTreeSet<_>>());
         let wanted = move |name: &Name| match &chosen {
             None => true,
             Some(chosen) => match ledger::short(name) {
                 Some(_) => chosen.contains(name),
+                // As due as what it belongs to.
+                None if name.folder() == Folder::Parity => {
+                    let objects = parity::objects_of(name);
+                    chosen.contains(name) || objects.iter().any(|name| chosen.contains(name))
+                }
                 None => name.folder() != Folder::Ledger,
             },
         };
         let listed = self.listed.iter();
-        let small = listed.filter(|listed| listed.name.folder() != Folder::Packs);
+        // Parity is not small: where stored bytes are not read, it is not.
+        let small = listed.filter(move |listed| match listed.name.folder() {
+            Folder::Packs => false,
+            Folder::Parity => level != Level::Structure,
+            _ => true,
+        });
         small.filter(move |listed| wanted(&listed.name))
     }
 

@@ -4,6 +4,7 @@ use crate::error::Result;
 use crate::format::ledger::{LEVEL_CONTENT, LEVEL_STORED};
 use crate::host::Host;
 use crate::id::Id;
+use crate::mirror::parity::Seen;
 use crate::mirror::scrub;
 use crate::name::{Folder, Name};
 use crate::ops::verify::{Level, Only, Report, Scope};
@@ -81,6 +82,11 @@ impl Known {
         known.map(|listed| listed.len).sum()
     }
 
+    /// Packs and entries there without parity of so many percent.
+    pub fn without_parity(&self, percent: u8) -> u64 {
+        Seen::of(&self.listed).lacking(percent).len() as u64
+    }
+
     /// Enters what was read; `whole` says that nothing was left out.
     ///
     /// # Errors
@@ -96,8 +102,9 @@ impl Known {
         // What the ledger knows one by one is good again once it is read and found good.
         let read = |path: &String| {
             let name = Name::at_path(path);
+            let parted = [Folder::Ledger, Folder::Parity];
             let always =
-                |name: &Name| ledger::short(name).is_none() && name.folder() != Folder::Ledger;
+                |name: &Name| ledger::short(name).is_none() && !parted.contains(&name.folder());
             whole || name.as_ref().is_some_and(always)
         };
         let before = self.ledger.damaged().into_iter();

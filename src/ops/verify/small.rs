@@ -14,10 +14,10 @@ use crate::format::mark::Mark;
 use crate::format::mirror::MirrorRecord;
 use crate::id::to_hex;
 use crate::limits::TEXT_BYTES_MAX;
-use crate::mirror::scrub;
+use crate::mirror::{parity, scrub};
 use crate::monitor::{Counter, Monitor};
 use crate::name::{Folder, Name};
-use crate::ops::verify::{Report, Scope, damaged};
+use crate::ops::verify::{Level, Report, Scope, damaged};
 use crate::repo::Repo;
 use crate::repo::ledger;
 use crate::rescue;
@@ -30,12 +30,13 @@ use std::collections::BTreeSet;
 pub fn run(
     repo: &Repo,
     scope: &Scope<'_>,
+    level: Level,
     report: &mut Report,
     monitor: &dyn Monitor,
 ) -> Result<()> {
     report.strangers = scope.strangers;
     let mut names = BTreeSet::new();
-    for listed in scope.small() {
+    for listed in scope.small(level) {
         let name = &listed.name;
         if monitor.interrupted() {
             return Err(Error::new(Kind::Interrupted, "interrupted"));
@@ -79,6 +80,7 @@ fn check(repo: &Repo, name: &Name) -> Result<()> {
         (Folder::Ledger, _) => ObjectKind::Ledger,
         (Folder::Keys | Folder::Keys2, _) => return key_slot(repo, name),
         (Folder::Top, _) => return text(repo, name),
+        (Folder::Parity, _) => return parity::check(&**repo.store(), name),
         _ => return scrub::check(&**repo.store(), name),
     };
     let opened = repo.read(kind, name)?;

@@ -53,5 +53,9 @@ pub(super) fn short_or(what: String, error: io::Error, root: &Path) -> Error {
     if error.kind() == io::ErrorKind::UnexpectedEof {
         return Error::new(Kind::Damaged, what).because("it became shorter while it was read");
     }
+    // A sector that the disk gives up. The file is there and was opened, so it alone is at fault.
+    if Errno::from_io_error(&error) == Some(Errno::IO) {
+        return Error::new(Kind::Damaged, what).because(error);
+    }
     failed(what, error, root)
 }
