@@ -62,6 +62,7 @@ complete -c heirloom -n "__fish_heirloom_needs_command" -f -a "verify" -d 'Read 
 complete -c heirloom -n "__fish_heirloom_needs_command" -f -a "check" -d 'Read everything back and prove that it is whole'
 complete -c heirloom -n "__fish_heirloom_needs_command" -f -a "heal" -d 'Replace what is damaged or missing on a mirror, from its parity or from the others'
 complete -c heirloom -n "__fish_heirloom_needs_command" -f -a "repair" -d 'Replace what is damaged or missing on a mirror, from its parity or from the others'
+complete -c heirloom -n "__fish_heirloom_needs_command" -f -a "prune" -d 'Delete what no snapshot needs, and take back its space'
 complete -c heirloom -n "__fish_heirloom_needs_command" -f -a "mirror" -d 'Add, list, try out, sync and remove the places that hold the repository'
 complete -c heirloom -n "__fish_heirloom_needs_command" -f -a "forget" -d 'Drop snapshots by rule or by name; undelete takes them back'
 complete -c heirloom -n "__fish_heirloom_needs_command" -f -a "pin" -d 'Keep snapshots whatever the rules say, also when they are named'
@@ -469,6 +470,36 @@ complete -c heirloom -n "__fish_heirloom_using_subcommand repair" -s q -l quiet 
 complete -c heirloom -n "__fish_heirloom_using_subcommand repair" -s v -l verbose -d 'Name each file'
 complete -c heirloom -n "__fish_heirloom_using_subcommand repair" -l no-cache -d 'Keep no cache: slower, never different'
 complete -c heirloom -n "__fish_heirloom_using_subcommand repair" -s h -l help -d 'Print help (see more with \'--help\')'
+complete -c heirloom -n "__fish_heirloom_using_subcommand prune" -l max-unused -d 'What may lie unused in packs that stay, of what is used' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand prune" -l max-rewrite -d 'Write at most so much anew; the rest waits for the next run' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand prune" -s r -l repo -d 'Where the repository is, once for each mirror: a folder, s3://bucket/prefix, sftp://host/path and others [default: the mirrors of heirloom.toml, else heirloom/repository in $XDG_DATA_HOME or ~/.local/share]' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand prune" -s M -l mirror -d 'Work with this mirror of heirloom.toml alone, once for each' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand prune" -l config -d 'The configuration [default: heirloom/heirloom.toml in $XDG_CONFIG_HOME or ~/.config, if it exists]' -r -F
+complete -c heirloom -n "__fish_heirloom_using_subcommand prune" -l limit-upload -d 'Send at most so many bytes a second to mirrors far away, as in 2MiB' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand prune" -l limit-download -d 'Receive at most so many bytes a second' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand prune" -s p -l passphrase-file -d 'Read the passphrase from the first line of FILE' -r -F
+complete -c heirloom -n "__fish_heirloom_using_subcommand prune" -l passphrase-command -d 'Read the passphrase from what a shell command prints' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand prune" -l passphrase-fd -d 'Read the passphrase from an open descriptor' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand prune" -l key-file -d 'Open with a key file [default: heirloom/key in $XDG_CONFIG_HOME or ~/.config, if it exists]' -r -F
+complete -c heirloom -n "__fish_heirloom_using_subcommand prune" -l kdf-limit -d 'Passphrase slots to try at most, each about a second [default: 3]' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand prune" -l progress -d 'How progress is shown [default: auto]' -r -f -a "auto\t'A bar on a terminal, nothing elsewhere'
+bar\t'A bar on a terminal'
+lines\t'A line every ten seconds'
+none\t'Nothing'"
+complete -c heirloom -n "__fish_heirloom_using_subcommand prune" -l color -d 'When to use colour' -r -f -a "auto\t'On a terminal, unless NO_COLOR is set'
+always\t'Everywhere'
+never\t'Nowhere'"
+complete -c heirloom -n "__fish_heirloom_using_subcommand prune" -l cache-dir -d 'Where to keep what can be made again' -r -F
+complete -c heirloom -n "__fish_heirloom_using_subcommand prune" -l memory -d 'Memory to keep within, at least 147MiB' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand prune" -l wait -d 'Wait so long for another heirloom of this device, as in 90s, 15m or 2h' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand prune" -s n -l dry-run -d 'Say what would be freed, and write nothing'
+complete -c heirloom -n "__fish_heirloom_using_subcommand prune" -l clock-ok -d 'Whatever this device\'s clock says'
+complete -c heirloom -n "__fish_heirloom_using_subcommand prune" -l words -d 'Ask for the twelve recovery words'
+complete -c heirloom -n "__fish_heirloom_using_subcommand prune" -l json -d 'One JSON object per line on stdout'
+complete -c heirloom -n "__fish_heirloom_using_subcommand prune" -s q -l quiet -d 'Errors and the summary only'
+complete -c heirloom -n "__fish_heirloom_using_subcommand prune" -s v -l verbose -d 'Name each file'
+complete -c heirloom -n "__fish_heirloom_using_subcommand prune" -l no-cache -d 'Keep no cache: slower, never different'
+complete -c heirloom -n "__fish_heirloom_using_subcommand prune" -s h -l help -d 'Print help (see more with \'--help\')'
 complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and not __fish_seen_subcommand_from add list test sync remove help" -s r -l repo -d 'Where the repository is, once for each mirror: a folder, s3://bucket/prefix, sftp://host/path and others [default: the mirrors of heirloom.toml, else heirloom/repository in $XDG_DATA_HOME or ~/.local/share]' -r
 complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and not __fish_seen_subcommand_from add list test sync remove help" -s M -l mirror -d 'Work with this mirror of heirloom.toml alone, once for each' -r
 complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and not __fish_seen_subcommand_from add list test sync remove help" -l config -d 'The configuration [default: heirloom/heirloom.toml in $XDG_CONFIG_HOME or ~/.config, if it exists]' -r -F
@@ -921,20 +952,21 @@ complete -c heirloom -n "__fish_heirloom_using_subcommand cat" -s q -l quiet -d 
 complete -c heirloom -n "__fish_heirloom_using_subcommand cat" -s v -l verbose -d 'Name each file'
 complete -c heirloom -n "__fish_heirloom_using_subcommand cat" -l no-cache -d 'Keep no cache: slower, never different'
 complete -c heirloom -n "__fish_heirloom_using_subcommand cat" -s h -l help -d 'Print help (see more with \'--help\')'
-complete -c heirloom -n "__fish_heirloom_using_subcommand help; and not __fish_seen_subcommand_from init backup snapshots ls restore verify heal mirror forget pin undelete key cat help" -f -a "init" -d 'Make a repository in one empty place or several'
-complete -c heirloom -n "__fish_heirloom_using_subcommand help; and not __fish_seen_subcommand_from init backup snapshots ls restore verify heal mirror forget pin undelete key cat help" -f -a "backup" -d 'Save files and folders as one more snapshot'
-complete -c heirloom -n "__fish_heirloom_using_subcommand help; and not __fish_seen_subcommand_from init backup snapshots ls restore verify heal mirror forget pin undelete key cat help" -f -a "snapshots" -d 'List the snapshots, oldest first'
-complete -c heirloom -n "__fish_heirloom_using_subcommand help; and not __fish_seen_subcommand_from init backup snapshots ls restore verify heal mirror forget pin undelete key cat help" -f -a "ls" -d 'List a folder of a snapshot'
-complete -c heirloom -n "__fish_heirloom_using_subcommand help; and not __fish_seen_subcommand_from init backup snapshots ls restore verify heal mirror forget pin undelete key cat help" -f -a "restore" -d 'Bring files back from a snapshot'
-complete -c heirloom -n "__fish_heirloom_using_subcommand help; and not __fish_seen_subcommand_from init backup snapshots ls restore verify heal mirror forget pin undelete key cat help" -f -a "verify" -d 'Read everything back and prove that it is whole'
-complete -c heirloom -n "__fish_heirloom_using_subcommand help; and not __fish_seen_subcommand_from init backup snapshots ls restore verify heal mirror forget pin undelete key cat help" -f -a "heal" -d 'Replace what is damaged or missing on a mirror from the others'
-complete -c heirloom -n "__fish_heirloom_using_subcommand help; and not __fish_seen_subcommand_from init backup snapshots ls restore verify heal mirror forget pin undelete key cat help" -f -a "mirror" -d 'Add, list, try out, sync and remove the places that hold the repository'
-complete -c heirloom -n "__fish_heirloom_using_subcommand help; and not __fish_seen_subcommand_from init backup snapshots ls restore verify heal mirror forget pin undelete key cat help" -f -a "forget" -d 'Drop snapshots by rule or by name; undelete takes them back'
-complete -c heirloom -n "__fish_heirloom_using_subcommand help; and not __fish_seen_subcommand_from init backup snapshots ls restore verify heal mirror forget pin undelete key cat help" -f -a "pin" -d 'Keep snapshots whatever the rules say, also when they are named'
-complete -c heirloom -n "__fish_heirloom_using_subcommand help; and not __fish_seen_subcommand_from init backup snapshots ls restore verify heal mirror forget pin undelete key cat help" -f -a "undelete" -d 'Bring back what was forgotten'
-complete -c heirloom -n "__fish_heirloom_using_subcommand help; and not __fish_seen_subcommand_from init backup snapshots ls restore verify heal mirror forget pin undelete key cat help" -f -a "key" -d 'List, add, remove and change what opens the repository'
-complete -c heirloom -n "__fish_heirloom_using_subcommand help; and not __fish_seen_subcommand_from init backup snapshots ls restore verify heal mirror forget pin undelete key cat help" -f -a "cat" -d 'Spell out one object of the repository'
-complete -c heirloom -n "__fish_heirloom_using_subcommand help; and not __fish_seen_subcommand_from init backup snapshots ls restore verify heal mirror forget pin undelete key cat help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
+complete -c heirloom -n "__fish_heirloom_using_subcommand help; and not __fish_seen_subcommand_from init backup snapshots ls restore verify heal prune mirror forget pin undelete key cat help" -f -a "init" -d 'Make a repository in one empty place or several'
+complete -c heirloom -n "__fish_heirloom_using_subcommand help; and not __fish_seen_subcommand_from init backup snapshots ls restore verify heal prune mirror forget pin undelete key cat help" -f -a "backup" -d 'Save files and folders as one more snapshot'
+complete -c heirloom -n "__fish_heirloom_using_subcommand help; and not __fish_seen_subcommand_from init backup snapshots ls restore verify heal prune mirror forget pin undelete key cat help" -f -a "snapshots" -d 'List the snapshots, oldest first'
+complete -c heirloom -n "__fish_heirloom_using_subcommand help; and not __fish_seen_subcommand_from init backup snapshots ls restore verify heal prune mirror forget pin undelete key cat help" -f -a "ls" -d 'List a folder of a snapshot'
+complete -c heirloom -n "__fish_heirloom_using_subcommand help; and not __fish_seen_subcommand_from init backup snapshots ls restore verify heal prune mirror forget pin undelete key cat help" -f -a "restore" -d 'Bring files back from a snapshot'
+complete -c heirloom -n "__fish_heirloom_using_subcommand help; and not __fish_seen_subcommand_from init backup snapshots ls restore verify heal prune mirror forget pin undelete key cat help" -f -a "verify" -d 'Read everything back and prove that it is whole'
+complete -c heirloom -n "__fish_heirloom_using_subcommand help; and not __fish_seen_subcommand_from init backup snapshots ls restore verify heal prune mirror forget pin undelete key cat help" -f -a "heal" -d 'Replace what is damaged or missing on a mirror, from its parity or from the others'
+complete -c heirloom -n "__fish_heirloom_using_subcommand help; and not __fish_seen_subcommand_from init backup snapshots ls restore verify heal prune mirror forget pin undelete key cat help" -f -a "prune" -d 'Delete what no snapshot needs, and take back its space'
+complete -c heirloom -n "__fish_heirloom_using_subcommand help; and not __fish_seen_subcommand_from init backup snapshots ls restore verify heal prune mirror forget pin undelete key cat help" -f -a "mirror" -d 'Add, list, try out, sync and remove the places that hold the repository'
+complete -c heirloom -n "__fish_heirloom_using_subcommand help; and not __fish_seen_subcommand_from init backup snapshots ls restore verify heal prune mirror forget pin undelete key cat help" -f -a "forget" -d 'Drop snapshots by rule or by name; undelete takes them back'
+complete -c heirloom -n "__fish_heirloom_using_subcommand help; and not __fish_seen_subcommand_from init backup snapshots ls restore verify heal prune mirror forget pin undelete key cat help" -f -a "pin" -d 'Keep snapshots whatever the rules say, also when they are named'
+complete -c heirloom -n "__fish_heirloom_using_subcommand help; and not __fish_seen_subcommand_from init backup snapshots ls restore verify heal prune mirror forget pin undelete key cat help" -f -a "undelete" -d 'Bring back what was forgotten'
+complete -c heirloom -n "__fish_heirloom_using_subcommand help; and not __fish_seen_subcommand_from init backup snapshots ls restore verify heal prune mirror forget pin undelete key cat help" -f -a "key" -d 'List, add, remove and change what opens the repository'
+complete -c heirloom -n "__fish_heirloom_using_subcommand help; and not __fish_seen_subcommand_from init backup snapshots ls restore verify heal prune mirror forget pin undelete key cat help" -f -a "cat" -d 'Spell out one object of the repository'
+complete -c heirloom -n "__fish_heirloom_using_subcommand help; and not __fish_seen_subcommand_from init backup snapshots ls restore verify heal prune mirror forget pin undelete key cat help" -f -a "help" -d 'Print this message or the help of the given subcommand(s)'
 complete -c heirloom -n "__fish_heirloom_using_subcommand help; and __fish_seen_subcommand_from mirror" -f -a "add" -d 'Add a mirror: try the place out, write it into heirloom.toml, and bring it everything'
 complete -c heirloom -n "__fish_heirloom_using_subcommand help; and __fish_seen_subcommand_from mirror" -f -a "list" -d 'List the mirrors: what each lacks, how much it holds, when all of it was last read back, and what they share'
 complete -c heirloom -n "__fish_heirloom_using_subcommand help; and __fish_seen_subcommand_from mirror" -f -a "test" -d 'Try out what a place really does; nothing stays behind'

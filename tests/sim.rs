@@ -216,9 +216,7 @@ impl Sim {
     fn prune_to_the_end(&self, what: &str) {
         let prune = || {
             let report = self.prune(0, &self.places());
-            let report = report.unwrap_or_else(|error| panic!("{what}: {}", error.chain()));
-            println!("{report:?}");
-            report
+            report.unwrap_or_else(|error| panic!("{what}: {}", error.chain()))
         };
         prune();
         prune();

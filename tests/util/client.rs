@@ -496,16 +496,16 @@ impl Client {
         let monitor = Collected::default();
         let chains = Chains::read(&self.open_all(places, &monitor)?.whole, &monitor)?;
         let target = |id: &Id| {
-            let entry = chains.entry(id).unwrap();
-            Removed {
+            let entry = chains.entry(id)?;
+            Some(Removed {
                 device: entry.device,
                 seq: entry.seq,
                 entry: *id,
                 prev: entry.prev,
-            }
+            })
         };
         let what = What::Remove {
-            entries: snapshots.iter().map(target).collect(),
+            entries: snapshots.iter().filter_map(target).collect(),
             reason: "for a test".to_owned(),
         };
         self.write_all(places, what, |_| ()).map(drop)

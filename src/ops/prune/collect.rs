@@ -8,6 +8,7 @@ use crate::format::chain::{Entry, What};
 use crate::format::commit::CommitSlot;
 use crate::format::mark::Mark;
 use crate::id::Id;
+use crate::mirror::parity;
 use crate::name::{Folder, Name};
 use crate::ops::prune::carry::{self, Carried};
 use crate::ops::prune::waiting::{self, Waits};
@@ -43,6 +44,9 @@ pub struct Collected {
     /// Objects that the place does not let go.
     pub refused: u64,
 }
+
+/// A snapshot and its tree.
+pub(super) type Rooted = (Id, Id);
 
 /// What is needed, as far as it is known.
 pub struct Needed {
@@ -134,35 +138,30 @@ fn walk_what_is_new(
     needed: &mut Needed,
     by: By<'_>,
 ) -> Result<Option<Box<Look>>> {
-    let now = by.host.now().seconds;
-    let hidden = chains.hidden();
-    let hidden = hidden.filter(|(_, entry)| now - entry.time.seconds < UNLISTED);
-    let hidden: Vec<_> = hidden.map(|(id, entry)| (*id, entry)).collect();
-    let visible = chains.visible().map(|(id, entry)| (*id, entry));
-    let fresh = |(id, _): &(Id, &Entry)| !needed.walked.contains(id) && !purged.contains(id);
-    let visible: Vec<_> = visible.filter(fresh).collect();
+    let (visible, hidden) = kept(chains, purged, by.host.now().seconds);
+    let fresh = |(id, _): &Rooted| !needed.walked.contains(id);
+    let visible: Vec<_> = visible.into_iter().filter(fresh).collect();
     let hidden: Vec<_> = hidden.into_iter().filter(fresh).collect();
-    let trees = |entries: &[(Id, &Entry)]| -> Vec<(Id, Id)> {
-        let tree = |(id, entry): &(Id, &Entry)| match &entry.what {
-            What::Snapshot(snapshot) => Some((*id, snapshot.tree)),
-            _ => None,
-        };
-        entries.iter().filter_map(tree).collect()
-    };
-    let (visible, hidden) = (trees(&visible), trees(&hidden));
     if visible.is_empty() && hidden.is_empty() {
         return Ok(None);
     }
     let look = Look::at(&whole.repo, by.monitor)?;
-    walk(&look, &visible, needed, by)?;
-    for one in hidden {
-        // Nobody has said that it is whole.
-        match walk(&look, &[one], needed, by) {
-            Err(error) if error.is_about_the_object() => {}
-            other => other?,
-        }
-    }
+    walk(&look, (&visible, &hidden), needed, by)?;
     Ok(Some(Box::new(look)))
+}
+
+/// Snapshots, each with its tree: those that are visible and not purged, and those that no slot lists and that are young.
+pub(super) fn kept(chains: &Chains, purged: &BTreeSet<Id>, now: i64) -> (Vec<Rooted>, Vec<Rooted>) {
+    let tree = |(id, entry): (&Id, &Entry)| match &entry.what {
+        What::Snapshot(snapshot) if !purged.contains(id) => Some((*id, snapshot.tree)),
+        _ => None,
+    };
+    let young = |(_, entry): &(&Id, &Entry)| now - entry.time.seconds < UNLISTED;
+    let hidden = chains.hidden().filter(young).filter_map(tree);
+    (
+        chains.visible().filter_map(tree).collect(),
+        hidden.collect(),
+    )
 }
 
 fn delete_packs(
@@ -186,14 +185,9 @@ fn delete_packs(
             return Err(Error::new(Kind::Interrupted, "interrupted")
                 .hint("run the same command again: it goes on where it was"));
         }
-        if parity.contains(&pack.to_hex()) {
-            let_go(
-                mirror,
-                &Name::hashed(Folder::Parity, &pack.to_hex()),
-                collected,
-            )?;
-        }
-        match store.delete(&Name::hashed(Folder::Packs, &pack.to_hex())) {
+        let name = Name::hashed(Folder::Packs, &pack.to_hex());
+        delete_parity(mirror, &name, &parity, collected)?;
+        match store.delete(&name) {
             Ok(()) => {
                 collected.packs += 1;
                 collected.freed += len;
@@ -203,6 +197,16 @@ fn delete_packs(
         }
     }
     Ok(())
+}
+
+fn delete_parity(
+    mirror: &Mirror,
+    object: &Name,
+    parity: &BTreeSet<String>,
+    collected: &mut Collected,
+) -> Result<()> {
+    let own = parity::name_of(object).filter(|name| parity.contains(name.leaf()));
+    own.map_or(Ok(()), |name| let_go(mirror, &name, collected))
 }
 
 /// Deletes what may be refused: under a lock it stays, and is tried again by the next run.
@@ -233,10 +237,12 @@ fn delete_entries(
     collected: &mut Collected,
 ) -> Result<()> {
     let repo = &mirror.repo;
+    let parity = leaves(mirror, Folder::Parity)?;
     let mut gone: BTreeSet<Id> = BTreeSet::new();
     for id in purged {
         if chains.entry(id).is_some() {
             let name = Name::hashed(Folder::Entries, &id.to_hex());
+            delete_parity(mirror, &name, &parity, collected)?;
             let before = collected.refused;
             let_go(mirror, &name, collected)?;
             if collected.refused > before {

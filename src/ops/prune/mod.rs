@@ -8,17 +8,14 @@ pub mod carry;
 pub mod collect;
 pub mod plan;
 mod room;
-mod waiting;
-
-pub use waiting::Waits;
+pub mod waiting;
 
 use crate::error::{Error, Kind, Result};
-use crate::format::chain::What;
 use crate::format::mark::Mark;
 use crate::id::Id;
 use crate::limits::MARK_PACKS_MAX;
 use crate::monitor::Counter;
-use crate::ops::prune::collect::{Collected, Needed};
+use crate::ops::prune::collect::{Collected, Needed, Rooted};
 use crate::ops::prune::plan::{Limits, Plan};
 use crate::ops::reach::Reach;
 use crate::ops::sync::By;
@@ -177,15 +174,8 @@ fn prepare(mirrors: &Mirrors, options: &Options, by: By<'_>) -> Result<(Look, Ne
         reached: Reached::new(&look.index),
         walked: BTreeSet::new(),
     };
-    let trees = look
-        .chains
-        .visible()
-        .filter_map(|(id, entry)| match &entry.what {
-            What::Snapshot(snapshot) if !purged.contains(id) => Some((*id, snapshot.tree)),
-            _ => None,
-        });
-    let trees: Vec<_> = trees.collect();
-    walk(&look, &trees, &mut needed, by)?;
+    let (visible, hidden) = collect::kept(&look.chains, &purged, now);
+    walk(&look, (&visible, &hidden), &mut needed, by)?;
     let mut plan = plan::choose(&needed.reached.uses()?, options.limits);
     plan.entries = purged
         .into_iter()
@@ -194,15 +184,20 @@ fn prepare(mirrors: &Mirrors, options: &Options, by: By<'_>) -> Result<(Look, Ne
     Ok((look, needed, plan))
 }
 
-/// Notes every blob that these snapshots reach.
+/// Notes every blob that these snapshots reach. Of those in the second list nobody has said that they are whole.
 ///
 /// # Errors
-/// `Damaged` where a tree cannot be read: what lies below it is not known then.
-pub(crate) fn walk(look: &Look, trees: &[(Id, Id)], needed: &mut Needed, by: By<'_>) -> Result<()> {
-    let total = (Counter::Objects, trees.len() as u64);
+/// `Damaged` where a tree of the first list cannot be read: what lies below it is not known then.
+fn walk(
+    look: &Look,
+    (visible, hidden): (&[Rooted], &[Rooted]),
+    needed: &mut Needed,
+    by: By<'_>,
+) -> Result<()> {
+    let total = (Counter::Objects, (visible.len() + hidden.len()) as u64);
     by.monitor.phase("finding what is needed", Some(total));
     let mut reach = Reach::new(&look.loader);
-    for (id, tree) in trees {
+    for (at, (id, tree)) in visible.iter().chain(hidden).enumerate() {
         let reached = &mut needed.reached;
         let walked = reach.snapshot(*tree, None, &mut |kind, blob| {
             if by.monitor.interrupted() {
@@ -210,12 +205,15 @@ pub(crate) fn walk(look: &Look, trees: &[(Id, Id)], needed: &mut Needed, by: By<
             }
             reached.add(kind, blob)
         });
-        walked.map_err(|error| match error.is_about_the_object() {
-            true => error
-                .during(format!("find what snapshot {} needs", id.short()))
-                .hint("heirloom heal; what cannot be healed: heirloom forget that snapshot"),
-            false => error,
-        })?;
+        match walked {
+            Err(error) if error.is_about_the_object() && at >= visible.len() => {}
+            Err(error) if error.is_about_the_object() => {
+                return Err(error
+                    .during(format!("find what snapshot {} needs", id.short()))
+                    .hint("heirloom heal; what cannot be healed: heirloom forget that snapshot"));
+            }
+            other => other?,
+        }
         needed.walked.insert(*id);
         by.monitor.count(Counter::Objects, 1);
     }
