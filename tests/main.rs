@@ -32,6 +32,8 @@ mod forge;
 mod format;
 /// A full disk and a read-only one.
 mod full;
+/// Parsers and bytes that nobody would think of.
+mod fuzz;
 /// The golden repository: made, opened, compared.
 #[path = "util/golden.rs"]
 mod golden;

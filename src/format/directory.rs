@@ -9,6 +9,7 @@
 //! shortest one, and no other is accepted.
 
 use crate::error::{Error, Kind, Result};
+use crate::format::bin::BinRef;
 use crate::format::header::field;
 use crate::format::{BlobKind, ObjectKind, codec};
 use crate::id::Id;
@@ -168,8 +169,8 @@ impl Directory {
             return Err(Error::new(Kind::TooNew, what));
         }
         let mut reader = rmp_serde::Deserializer::from_read_ref(bytes);
-        let (version, rows, ids, lens) =
-            <(u8, &Bytes, &Bytes, &Bytes)>::deserialize(&mut reader)
+        let (version, BinRef(rows), BinRef(ids), BinRef(lens)) =
+            <(u8, BinRef, BinRef, BinRef)>::deserialize(&mut reader)
                 .map_err(|error| damaged("it is no directory").because(error))?;
         let ((ids, no_id), (lens, no_len)) = (ids.as_chunks::<32>(), lens.as_chunks::<3>());
         let whole = no_id.is_empty() && no_len.is_empty() && ids.len() == lens.len();
@@ -368,6 +369,8 @@ mod tests {
         ] {
             assert!(decode(bytes, 0).is_err());
         }
+        // Text is not bytes, though its head is as long.
+        assert!(decode(&[0x94, 1, 0xd9, 0, 0xc4, 0, 0xc4, 0], 0).is_err());
         // The same directory with a longer form of a length.
         let mut long = vec![0x94, 1, 0xc5, 0, 0];
         long.extend([0xc4, 0, 0xc4, 0]);

@@ -140,7 +140,8 @@ impl BoxHeader {
         };
         let free = zero(14, 16) && zero(112, 128) && zero(384, CHECKED);
         let slot = kind.has_tail() || kind == ObjectKind::KeySlot || zero(128, 384);
-        if !(free && slot) {
+        let sealed = kind != ObjectKind::KeySlot || zero(48, 112);
+        if !(free && slot && sealed) {
             return Err(damaged("reserved bytes of the header are not zero"));
         }
         parsed.check_body_len()?;

@@ -177,3 +177,20 @@ proptest! {
         drop(read_key_file(&String::from_utf8_lossy(&bytes)));
     }
 }
+
+#[test]
+fn the_object_of_a_slot_has_nothing_else_in_it() {
+    let cost = Argon2Cost::default();
+    let secret = SlotSecret::KeyFile(Secret::new([5; 32]));
+    let root = RootKey::from_bytes([1; 32]);
+    let slot = KeySlot::seal(&secret, cost, &root, RepoId::new([2; 16]), [6; 32], 7, "").unwrap();
+    let good = slot.to_object();
+    assert_eq!(KeySlot::from_object(&good).unwrap(), slot);
+    for at in [48, 79, 80, 111, 112, 384] {
+        let mut bytes = good.clone();
+        bytes[at] = 1;
+        crate::format::header::set_checksum(bytes.first_chunk_mut().unwrap());
+        let error = KeySlot::from_object(&bytes).unwrap_err();
+        assert_eq!(error.kind(), Kind::Damaged, "{at}");
+    }
+}

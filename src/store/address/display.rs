@@ -52,6 +52,8 @@ impl fmt::Display for SftpAddress {
         write_authority(f, self.user.as_deref(), &self.host, self.port)?;
         match self.path.as_str() {
             "." => f.write_str("/~/"),
+            // From the root, and not the login folder.
+            path if path == "/~" || path.starts_with("/~/") => write!(f, "/{}", Encoded(path)),
             path if path.starts_with('/') => write!(f, "{}", Encoded(path)),
             path => write!(f, "/~/{}", Encoded(path)),
         }
@@ -73,7 +75,12 @@ fn write_authority(
     port: Option<u16>,
 ) -> fmt::Result {
     if let Some(user) = user {
-        write!(f, "{}@", Encoded(user))?;
+        for (at, part) in user.split('/').enumerate() {
+            // A slash would end it.
+            f.write_str(if at == 0 { "" } else { "%2F" })?;
+            write!(f, "{}", Encoded(part))?;
+        }
+        f.write_str("@")?;
     }
     if host.contains(':') {
         write!(f, "[{host}]")?;

@@ -106,7 +106,9 @@ pub fn parse(text: &str) -> Result<(Address, Settings)> {
     if let Some(remote) = text.strip_prefix("rclone:") {
         return rclone(text, remote).map(|address| (address, Settings::default()));
     }
-    let Some((scheme, rest)) = text.split_once("://") else {
+    // No scheme has a slash in it, and a folder's name may have anything.
+    let parts = text.split_once("://");
+    let Some((scheme, rest)) = parts.filter(|(scheme, _)| !scheme.contains('/')) else {
         return folder(text).map(|address| (address, Settings::default()));
     };
     if scheme == "file" {
@@ -356,8 +358,25 @@ mod tests {
     }
 
     #[test]
+    fn what_is_shown_is_read_again() {
+        for text in [
+            "sftp://host//~/a",
+            "sftp://host//~",
+            "sftp://host/~/a",
+            "sftp://host/~/~/a",
+            "sftp://a%2Fb@host/c",
+            "webdavs://a%2Fb@host/c",
+        ] {
+            let one = address(text);
+            assert_eq!(address(&one.to_string()), one, "{text}");
+        }
+    }
+
+    #[test]
     fn folders_stay_as_written() {
-        for text in ["/a/b", "./a", "a", "~/a", "a?b=c", "a:b"] {
+        for text in [
+            "/a/b", "./a", "a", "~/a", "a?b=c", "a:b", "/a://b", "./s3://b",
+        ] {
             assert_eq!(
                 parse(text).unwrap(),
                 (Address::Folder(text.into()), Settings::default())
