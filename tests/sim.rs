@@ -11,15 +11,17 @@ use crate::world::{describe, noise};
 use heirloom::error::{Error, Result};
 use heirloom::id::Id;
 use heirloom::monitor::Collected;
+use heirloom::name::Folder;
 use heirloom::ops::prune::{self, plan::Limits};
 use heirloom::ops::verify::{self, Level};
 use heirloom::repo::chain::Chains;
 use heirloom::repo::look::Look;
-use heirloom::store::Store;
 use heirloom::store::memory::MemoryStore;
+use heirloom::store::{Payload, Store};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::os::unix::ffi::OsStrExt;
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
@@ -316,4 +318,34 @@ fn what_was_acknowledged_anywhere_is_everywhere_when_the_weather_clears() {
     println!("{acknowledged} snapshots acknowledged, {failed} acts failed");
     let one = std::env::var_os("HEIRLOOM_SEED").is_some();
     assert!(one || (acknowledged > 0 && failed > 0), "both come to pass");
+}
+
+/// The canary: a collector that deletes one pack too many is found out by the check that all lives above end with.
+#[test]
+fn one_pack_too_many_is_noticed() {
+    let mut sim = Sim::new(1);
+    for _ in 0..4 {
+        sim.change(0);
+        sim.backup(0, &sim.places()).unwrap();
+    }
+    sim.devices[0]
+        .0
+        .sync_all(&sim.places(), &Collected::default())
+        .unwrap();
+    sim.prune_to_the_end("canary");
+    sim.check(0, "canary");
+    let mirror = sim.storms[0].inner.clone();
+    let packs: Vec<_> = mirror
+        .contents()
+        .into_iter()
+        .filter(|(name, _)| name.folder() == Folder::Packs)
+        .collect();
+    assert!(packs.len() > 1);
+    for (name, bytes) in packs {
+        mirror.delete(&name).unwrap();
+        let checked = panic::catch_unwind(AssertUnwindSafe(|| sim.check(0, "canary")));
+        assert!(checked.is_err(), "{name} is missed by nobody");
+        mirror.put(&name, &Payload::new(bytes)).unwrap();
+    }
+    sim.check(0, "canary");
 }

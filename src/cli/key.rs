@@ -1,19 +1,20 @@
 //! `key`: what opens the repository. Slots stand twice on the mirror; a new one is written before an old one goes.
 
 use crate::cli::context::Context;
-use crate::cli::exit::Done;
+use crate::cli::exit::{Done, Outcome};
 use crate::cli::open::{self, Opened};
 use crate::cli::secret::{self, Source};
+use crate::cli::spread;
 use crate::cli::terminal;
 use crate::crypto::passphrase::Argon2Cost;
 use crate::error::{Error, Kind, Result};
 use crate::format::chain::What;
 use crate::format::key_slot::{KeySlot, SlotKind, SlotSecret};
 use crate::id::Id;
-use crate::ops::record;
 use crate::repo::Repo;
 use crate::repo::keyring::slot_id;
 use crate::repo::keyring::{self, NewSlot};
+use crate::repo::look::Look;
 use crate::ui::escape_text;
 use crate::ui::json::Event;
 use crate::ui::prompt;
@@ -94,13 +95,14 @@ pub fn run(args: &KeyArgs, context: &Context) -> Result<Done> {
             .hint("to make a new key file: heirloom key add --new-key-file FILE"));
     }
     let mut opened = open::repository(context)?;
+    let mut done = Done::well();
     match &args.act {
         Act::List => list(context, opened.whole()),
-        Act::Add(args) => add(args, context, &opened)?,
-        Act::Remove(args) => remove(args, context, &mut opened)?,
-        Act::Passwd(args) => passwd(args, context, &mut opened)?,
+        Act::Add(args) => add(args, context, &opened, &mut done)?,
+        Act::Remove(args) => remove(args, context, &mut opened, &mut done)?,
+        Act::Passwd(args) => passwd(args, context, &mut opened, &mut done)?,
     }
-    Ok(Done::well())
+    Ok(done)
 }
 
 fn list(context: &Context, repo: &Repo) {
@@ -138,7 +140,12 @@ fn tell(context: &Context, repo: &Repo, id: &Id, slot: &KeySlot) {
 }
 
 /// On every mirror that is there; a later sync brings it to the others.
-fn put(context: &Context, opened: &Opened, secret: SlotSecret, label: &str) -> Result<Id> {
+fn put(
+    context: &Context,
+    opened: &Opened,
+    (secret, label): (SlotSecret, &str),
+    done: &mut Done,
+) -> Result<Id> {
     let repo = opened.whole();
     for mirror in &opened.mirrors.here {
         mirror.repo.require_writable()?;
@@ -151,6 +158,14 @@ fn put(context: &Context, opened: &Opened, secret: SlotSecret, label: &str) -> R
     let slot = slot.seal(repo.root(), repo.id(), &**context.host())?;
     for mirror in &opened.mirrors.here {
         keyring::put_slot(&**mirror.repo.store(), &slot)?;
+    }
+    for away in &opened.mirrors.away {
+        let what = format!("{} opens as before", away.name);
+        context
+            .ui()
+            .problem(&Error::new(Kind::Unreachable, what.clone()).because(away.error.chain()));
+        done.add(Outcome::Behind, what);
+        done.hint(format!("heirloom mirror sync {}", away.name));
     }
     let id = slot_id(&slot);
     tell(context, repo, &id, &slot);
@@ -172,7 +187,7 @@ fn new_passphrase(file: Option<&PathBuf>) -> Result<SlotSecret> {
     Ok(SlotSecret::Passphrase(text))
 }
 
-fn add(args: &AddArgs, context: &Context, opened: &Opened) -> Result<()> {
+fn add(args: &AddArgs, context: &Context, opened: &Opened, done: &mut Done) -> Result<()> {
     let secret = match &args.new_key_file {
         Some(path) if path.exists() => secret::read(&Source::KeyFile(path.clone()))?,
         Some(path) => {
@@ -187,7 +202,7 @@ fn add(args: &AddArgs, context: &Context, opened: &Opened) -> Result<()> {
     };
     let label = args.label.clone().unwrap_or_else(|| context.host().name());
     let noun = secret.kind().noun();
-    let id = put(context, opened, secret, &label)?;
+    let id = put(context, opened, (secret, &label), done)?;
     context.ui().line(&format!(
         "{}  {noun}  {}  added",
         id.short(),
@@ -198,19 +213,28 @@ fn add(args: &AddArgs, context: &Context, opened: &Opened) -> Result<()> {
 
 /// Records in this device's chain that a slot is taken away, so that every mirror learns of it, and takes it away where
 /// it can.
-fn take_away(context: &Context, opened: &mut Opened, slot: Id) -> Result<()> {
+fn take_away(context: &Context, opened: &mut Opened, slot: Id, done: &mut Done) -> Result<()> {
     let held = open::hold(context, &mut opened.mirrors)?;
-    let what = (open::stamp(context), What::SlotRemoved(slot));
-    let monitor = &**context.ui();
-    let leader = opened.mirrors.leader()?;
-    record::run(&leader.repo, context.host(), &held.author, what, monitor)?;
+    let what = (open::stamp(context), What::SlotRemoved(slot), "record");
+    let mut look = Look::at(opened.whole(), &**context.ui())?;
+    spread::entries(context, (opened, &held), &mut look, [what], done)?;
     for mirror in &opened.mirrors.here {
-        keyring::delete_slot(&**mirror.repo.store(), &slot)?;
+        // A mirror that fails now takes it away when it is synced: the entry says so.
+        if let Err(error) = keyring::delete_slot(&**mirror.repo.store(), &slot) {
+            let what = format!("{} may still open with it", mirror.name);
+            context.ui().problem(&error.during(what.clone()));
+            done.add(Outcome::Behind, what);
+        }
     }
     Ok(())
 }
 
-fn remove(args: &RemoveArgs, context: &Context, opened: &mut Opened) -> Result<()> {
+fn remove(
+    args: &RemoveArgs,
+    context: &Context,
+    opened: &mut Opened,
+    done: &mut Done,
+) -> Result<()> {
     let repo = Arc::clone(opened.whole());
     let mut fitting = repo
         .ring()
@@ -237,7 +261,7 @@ fn remove(args: &RemoveArgs, context: &Context, opened: &mut Opened) -> Result<(
         )
         .hint("add another one first: heirloom key add"));
     }
-    take_away(context, opened, *id)?;
+    take_away(context, opened, *id, done)?;
     let ui = context.ui();
     ui.line(&format!("{}  {}  removed", id.short(), slot.kind().noun()));
     tell(context, &repo, id, slot);
@@ -248,7 +272,12 @@ fn remove(args: &RemoveArgs, context: &Context, opened: &mut Opened) -> Result<(
     Ok(())
 }
 
-fn passwd(args: &PasswdArgs, context: &Context, opened: &mut Opened) -> Result<()> {
+fn passwd(
+    args: &PasswdArgs,
+    context: &Context,
+    opened: &mut Opened,
+    done: &mut Done,
+) -> Result<()> {
     let (repo, source) = (Arc::clone(opened.whole()), opened.source.clone());
     let passphrases: Vec<_> = repo
         .ring()
@@ -267,9 +296,9 @@ fn passwd(args: &PasswdArgs, context: &Context, opened: &mut Opened) -> Result<(
         several => opened_by(context, &repo, several, &source)?,
     };
     let secret = new_passphrase(args.new_passphrase_file.as_ref())?;
-    let id = put(context, opened, secret, &old.1)?;
+    let id = put(context, opened, (secret, &old.1), done)?;
     if id != old.0 {
-        take_away(context, opened, old.0)?;
+        take_away(context, opened, old.0, done)?;
     }
     context.ui().line(&format!(
         "{}  passphrase  {}  in place of {}",

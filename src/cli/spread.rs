@@ -7,8 +7,8 @@ use crate::cli::open::{Held, Opened};
 use crate::error::Result;
 use crate::format::chain::What;
 use crate::ops::backup::Kept;
+use crate::ops::by::By;
 use crate::ops::record;
-use crate::ops::sync::By;
 use crate::repo::author::Stamp;
 use crate::repo::look::Look;
 

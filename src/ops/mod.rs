@@ -3,6 +3,8 @@
 pub mod credits;
 pub mod open;
 
+pub mod by;
+pub mod carry;
 pub mod keys_and_marks;
 pub mod reach;
 pub mod sync;

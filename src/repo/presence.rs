@@ -98,6 +98,11 @@ impl Presence {
         Ok(presence)
     }
 
+    /// Takes over what another mirror's marks name.
+    pub(crate) fn bury(&mut self, other: &Self) {
+        self.marks.tombs.extend(&other.marks.tombs);
+    }
+
     /// A pack that is there now.
     pub(crate) fn add(&mut self, pack: Id, len: u64) {
         self.packs.insert(pack, len);

@@ -14,7 +14,7 @@ use crate::ops::backup::sink::Packing;
 use crate::ops::backup::upload::{Couriers, Uploads, With, require_sound};
 use crate::ops::backup::walk::{Walk, Walked, check};
 use crate::ops::backup::{Kept, Options, Report};
-use crate::ops::sync::By;
+use crate::ops::by::By;
 use crate::repo::Repo;
 use crate::repo::author::{Author, Stamp};
 use crate::repo::chain::Chains;

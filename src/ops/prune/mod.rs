@@ -4,7 +4,6 @@
 //! in a mark, for ever; then whoever may still lean on them is waited for; then what is needed is looked for once more,
 //! and they are deleted. Killed anywhere, it leaves marks that the next run carries out.
 
-pub mod carry;
 pub mod collect;
 pub mod plan;
 mod room;
@@ -15,11 +14,12 @@ use crate::format::mark::Mark;
 use crate::id::Id;
 use crate::limits::MARK_PACKS_MAX;
 use crate::monitor::Counter;
+use crate::ops::by::By;
+use crate::ops::carry;
 use crate::ops::keys_and_marks::{bring_marks, marks_of};
 use crate::ops::prune::collect::{Collected, Needed, Rooted};
 use crate::ops::prune::plan::{Limits, Plan};
 use crate::ops::reach::Reach;
-use crate::ops::sync::By;
 use crate::repo::author::Author;
 use crate::repo::chain::Chains;
 use crate::repo::index::reached::Reached;

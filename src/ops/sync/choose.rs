@@ -15,8 +15,17 @@ use std::collections::BTreeSet;
 pub(super) struct Choice<'a> {
     pub(super) entries: Vec<(&'a Id, &'a Entry)>,
     pub(super) packs: BTreeSet<Id>,
+    /// Blobs that only packs have that go.
+    pub(super) anew: Vec<(BlobKind, Id)>,
     /// Snapshots that nobody has whole, and why.
     pub(super) left: Vec<(Id, Error)>,
+}
+
+/// What one entry cannot do without.
+#[derive(Default)]
+struct Needed {
+    packs: BTreeSet<Id>,
+    anew: Vec<(BlobKind, Id)>,
 }
 
 impl<'a> Sync<'a> {
@@ -44,7 +53,10 @@ impl<'a> Sync<'a> {
                 self.require_unmarked(entry)?;
             }
             match self.needed_by(&mut reach, entry) {
-                Ok(needed) => choice.packs.extend(needed),
+                Ok(needed) => {
+                    choice.packs.extend(needed.packs);
+                    choice.anew.extend(needed.anew);
+                }
                 Err(error) if error.is_about_the_object() && !self.is_new(id) => {
                     choice.left.push((*id, error));
                     // What was met on the way is not brought by this one.
@@ -77,27 +89,31 @@ impl<'a> Sync<'a> {
     }
 
     /// The packs that an entry cannot do without: those of a snapshot, and of each that an undelete brings back.
-    fn needed_by(&self, reach: &mut Reach<'_>, entry: &Entry) -> Result<BTreeSet<Id>> {
+    fn needed_by(&self, reach: &mut Reach<'_>, entry: &Entry) -> Result<Needed> {
+        let mut needed = Needed::default();
         match &entry.what {
-            What::Snapshot(snapshot) => self.needed(reach, snapshot),
+            What::Snapshot(snapshot) => self.needed(reach, snapshot, &mut needed)?,
             What::Undelete(ids) => {
-                let mut packs = BTreeSet::new();
                 for id in ids.iter().filter(|id| self.from.chains.is_live(id)) {
                     if let Some(What::Snapshot(snapshot)) =
                         self.from.chains.entry(id).map(|entry| &entry.what)
                     {
-                        packs.extend(self.needed(reach, snapshot)?);
+                        self.needed(reach, snapshot, &mut needed)?;
                     }
                 }
-                Ok(packs)
             }
-            _ => Ok(BTreeSet::new()),
+            _ => {}
         }
+        Ok(needed)
     }
 
-    /// The packs that hold what the mirror lacks of a snapshot.
-    fn needed(&self, reach: &mut Reach<'_>, snapshot: &Snapshot) -> Result<BTreeSet<Id>> {
-        let mut packs = BTreeSet::new();
+    /// What the mirror lacks of a snapshot.
+    fn needed(
+        &self,
+        reach: &mut Reach<'_>,
+        snapshot: &Snapshot,
+        needed: &mut Needed,
+    ) -> Result<()> {
         let known = self.vouching(snapshot);
         reach.snapshot(snapshot.tree, known, &mut |kind, id| {
             if self.by.monitor.interrupted() {
@@ -106,30 +122,33 @@ impl<'a> Sync<'a> {
             if self.index.holds(&id.prefix(), kind)? {
                 return Ok(());
             }
-            packs.insert(self.pack_of(kind, id)?);
+            match self.pack_of(kind, id)? {
+                Some(pack) => drop(needed.packs.insert(pack)),
+                None => needed.anew.push((kind, *id)),
+            }
             Ok(())
-        })?;
-        Ok(packs)
+        })
     }
 
-    fn pack_of(&self, kind: BlobKind, id: &Id) -> Result<Id> {
-        let places = self.from.index.places(id, kind)?;
+    /// A pack that has the blob; none if only packs that go have it.
+    fn pack_of(&self, kind: BlobKind, id: &Id) -> Result<Option<Id>> {
+        let all = self.from.index.places(id, kind)?;
         let tombed = |pack: &Id| {
             self.from.presence.is_tombed(pack) || self.session.presence().is_tombed(pack)
         };
-        let mut places = places.iter().filter(|place| !tombed(&place.pack));
+        let mut places = all.iter().filter(|place| !tombed(&place.pack));
         let mut bad = None;
-        places
-            .find(|place| {
-                let why = self.bad.get(&place.pack);
-                bad = bad.or(why);
-                why.is_none()
-            })
-            .map(|place| place.pack)
-            .ok_or_else(|| match bad {
-                Some(why) => Error::new(Kind::Damaged, why.clone()),
-                None => loader::missing(kind, id),
-            })
+        let found = places.find(|place| {
+            let why = self.bad.get(&place.pack);
+            bad = bad.or(why);
+            why.is_none()
+        });
+        match (found, bad) {
+            (Some(place), _) => Ok(Some(place.pack)),
+            (None, Some(why)) => Err(Error::new(Kind::Damaged, why.clone())),
+            (None, None) if !all.is_empty() && !self.packed_anew => Ok(None),
+            (None, None) => Err(loader::missing(kind, id)),
+        }
     }
 
     /// The root of a snapshot that the mirror is known to hold whole: its parent, or the newest of its source.

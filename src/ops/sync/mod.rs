@@ -8,22 +8,24 @@
 mod choose;
 
 use crate::error::{Error, Kind, Result};
-use crate::format::ObjectKind;
 use crate::format::chain::What;
-use crate::host::Host;
+use crate::format::{BlobKind, ObjectKind};
 use crate::id::Id;
 use crate::mirror::copy::{Wrong, copy};
 use crate::mirror::scrub::bytes_max;
 use crate::mirror::set::check_name;
-use crate::monitor::{Counter, Monitor};
+use crate::monitor::Counter;
 use crate::name::{Folder, Name};
+use crate::ops::by::By;
+use crate::ops::carry;
 use crate::ops::keys_and_marks::{bring_keys, bring_marks, marks_of};
+use crate::repo::Repo;
 use crate::repo::chain::Chains;
 use crate::repo::create;
 use crate::repo::index::Index;
+use crate::repo::index::reached::Reached;
 use crate::repo::look::Look;
 use crate::repo::publish::{self, Outcome, SealedEntry, Session};
-use crate::repo::{Repo, Writer};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -49,17 +51,6 @@ impl Report {
     pub fn is_nothing(&self) -> bool {
         *self == Self::default()
     }
-}
-
-/// Who brings it, and who hears of it.
-#[derive(Clone, Copy)]
-pub struct By<'a> {
-    /// The clock and the randomness.
-    pub host: &'a Arc<dyn Host>,
-    /// This device.
-    pub writer: Writer,
-    /// Hears of it.
-    pub monitor: &'a dyn Monitor,
 }
 
 /// Brings `to` what `from` shows: a look at all other mirrors, or at one.
@@ -134,6 +125,7 @@ fn within_with(
         new,
         by,
         report: Report::default(),
+        packed_anew: false,
         bad: BTreeMap::new(),
         buffer: Vec::new(),
     };
@@ -166,6 +158,8 @@ struct Sync<'a> {
     new: Option<&'a SealedEntry>,
     by: By<'a>,
     report: Report,
+    /// What only packs had that go was packed anew, as far as it can be read.
+    packed_anew: bool,
     /// Packs of which there is no good copy, and why.
     bad: BTreeMap<Id, String>,
     buffer: Vec<u8>,
@@ -177,6 +171,10 @@ impl<'a> Sync<'a> {
         // That there is no good copy of a pack is found out by copying it; then the choice is made anew without it.
         let choice = loop {
             let choice = self.choose()?;
+            if !choice.anew.is_empty() {
+                self.pack_anew(&choice.anew)?;
+                continue;
+            }
             if self.packs(&choice.packs)? {
                 break choice;
             }
@@ -203,6 +201,29 @@ impl<'a> Sync<'a> {
         }
         self.report.entries = entries.len() as u64;
         Ok(entries)
+    }
+
+    /// Packs anew what only packs have that a mark names, once: what cannot be had so is missing.
+    fn pack_anew(&mut self, blobs: &[(BlobKind, Id)]) -> Result<()> {
+        self.packed_anew = true;
+        let mut reached = Reached::new(&self.from.index);
+        for (kind, id) in blobs {
+            reached.add(*kind, id)?;
+        }
+        let to = Arc::clone(self.session.repo());
+        let mut presence = self.session.presence().clone();
+        presence.bury(&self.from.presence);
+        carry::run(self.from, &to, &mut presence, &reached, self.by)?;
+        for (pack, len) in presence.packs() {
+            if !self.session.presence().packs().contains_key(pack) {
+                self.session.has_put(*pack, *len);
+                self.report.packs += 1;
+                self.report.bytes += len;
+            }
+        }
+        let presence = self.session.presence();
+        self.index = Index::open(&to, presence, self.by.monitor, &mut |_| Ok(Vec::new()))?;
+        Ok(())
     }
 
     /// The bytes of an entry: from the mirrors, or from this device where they lie damaged there.

@@ -10,7 +10,7 @@ use crate::format::{BlobKind, ObjectKind};
 use crate::id::Id;
 use crate::mirror::copy::{Wrong, copy};
 use crate::name::{Folder, Name};
-use crate::ops::sync::By;
+use crate::ops::by::By;
 use crate::repo::Repo;
 use crate::repo::blocks::FullBlock;
 use crate::repo::index::Index;
