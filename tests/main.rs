@@ -39,6 +39,8 @@ mod fuzz;
 mod golden;
 /// A mirror that means harm.
 mod hostile;
+/// Verbs of the real program killed on two mirrors.
+mod kills;
 /// A bucket that lies as it is told to.
 #[cfg(feature = "remote")]
 #[path = "util/liar.rs"]
@@ -71,6 +73,8 @@ mod protocol;
 #[cfg(feature = "remote")]
 #[path = "util/proxy.rs"]
 mod proxy;
+/// What a prune leaves.
+mod prune;
 /// How many calls a verb makes on a mirror.
 mod requests;
 /// What is saved comes back without this program.

@@ -7,6 +7,7 @@ use crate::cli::mirror::sync;
 use crate::cli::open::{self, Held, Opened};
 use crate::error::{Error, Kind, Result};
 use crate::ops::by::By;
+use crate::ops::parity;
 use crate::ops::prune::collect::Collected;
 use crate::ops::prune::plan::{Limits, Plan};
 use crate::ops::prune::waiting::Waits;
@@ -17,6 +18,7 @@ use crate::ui::counted;
 use crate::ui::json::Event;
 use crate::units::{duration_to_text, size_from_text, size_to_text};
 use clap::Args;
+use std::time::Duration;
 
 /// How long a session shows no sign of life before it is ended, in seconds.
 const EXPIRY: i64 = 86_400;
@@ -69,6 +71,7 @@ pub fn run(args: &PruneArgs, context: &Context) -> Result<Done> {
     let report = prune::run(&opened.mirrors, &on, &options, (&held.author, by))?;
     context.ui().end_progress();
     tell_all(context, &report, &mut done);
+    bring_parity(context, &on, &report, &mut done)?;
     for away in &opened.mirrors.away {
         let what = format!("{} was not pruned: {}", away.name, away.error.chain());
         context.ui().line(&format!(
@@ -101,6 +104,77 @@ pub fn run(args: &PruneArgs, context: &Context) -> Result<Done> {
         ),
         false => Ok(done),
     }
+}
+
+/// What a prune marked while a mirror was away goes from it once it has what others have.
+///
+/// # Errors
+/// `Interrupted`; anything else waits for the next prune, and is told.
+pub fn carry_out(
+    context: &Context,
+    held: &Held,
+    (opened, on): (&Opened, &[&Mirror]),
+    done: &mut Done,
+) -> Result<()> {
+    let options = Options {
+        limits: Limits {
+            unused: 100,
+            rewrite: 0,
+        },
+        grace: keep::grace(context)?.as_secs().cast_signed(),
+        expiry: EXPIRY,
+        wait: Duration::ZERO,
+        clock_ok: false,
+    };
+    let by = By {
+        host: context.host(),
+        writer: held.author.writer(),
+        monitor: &**context.ui(),
+    };
+    let all = Chains::read(opened.whole(), by.monitor)?;
+    let mut may = Vec::new();
+    for mirror in on {
+        let here = Chains::read(&mirror.repo, by.monitor)?;
+        let deletes = mirror.repo.store().location().abilities.delete;
+        if deletes && sync::judge(held, mirror, &here, &all).is_empty() {
+            may.push(*mirror);
+        }
+    }
+    let report = match prune::execute(&opened.mirrors, &may, &options, (&held.author, by)) {
+        Err(error) if error.kind() == Kind::Interrupted => return Err(error),
+        Err(error) => {
+            context.ui().problem(&error);
+            return Ok(());
+        }
+        Ok(report) => report,
+    };
+    tell_all(context, &report, done);
+    bring_parity(context, &may, &report, done)
+}
+
+/// What was packed anew gets its parity at once: until then nothing could mend it.
+fn bring_parity(context: &Context, on: &[&Mirror], report: &Report, done: &mut Done) -> Result<()> {
+    let well = |mirror: &&&Mirror| {
+        let mut of = report
+            .mirrors
+            .iter()
+            .filter(|(name, _)| *name == mirror.name);
+        of.all(|(_, collected)| collected.is_ok())
+    };
+    for mirror in on.iter().filter(well) {
+        match parity::bring(mirror, &**context.ui()) {
+            Ok(_) => {}
+            Err(error) if error.kind() == Kind::Interrupted => return Err(error),
+            Err(error) => {
+                let told = Error::new(error.kind(), mirror.name.clone()).because(error.chain());
+                context.ui().problem(&told);
+                let what = format!("{} lacks parity: {}", mirror.name, error.chain());
+                done.add(Outcome::Behind, what);
+            }
+        }
+    }
+    context.ui().end_progress();
+    Ok(())
 }
 
 /// The mirrors on which something may be deleted.

@@ -11,6 +11,7 @@ mod ledger;
 mod ls;
 mod mirror;
 mod parity;
+mod prune;
 #[cfg(feature = "remote")]
 mod remote;
 mod restore;

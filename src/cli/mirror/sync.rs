@@ -4,6 +4,7 @@ use crate::cli::context::Context;
 use crate::cli::exit::{Done, Outcome};
 use crate::cli::open::{self, Held};
 use crate::cli::places;
+use crate::cli::prune;
 use crate::error::{Error, Kind, Result};
 use crate::mirror::parity::Brought;
 use crate::ops::by::By;
@@ -58,6 +59,9 @@ pub fn run(args: &SyncArgs, context: &Context, done: &mut Done) -> Result<()> {
             behind(context, &mirror.name, &error, done);
         }
     }
+    let here = opened.mirrors.here.iter();
+    let on: Vec<_> = here.filter(|mirror| wanted(&mirror.name)).collect();
+    prune::carry_out(context, &held, (&opened, &on), done)?;
     for away in opened.mirrors.away.iter().filter(|away| wanted(&away.name)) {
         behind(context, &away.name, &away.error, done);
     }

@@ -14,6 +14,7 @@ use crate::ops::by::By;
 use crate::ops::carry::{self, Carried};
 use crate::ops::prune::waiting::{self, Waits};
 use crate::ops::prune::{Options, room, walk};
+use crate::repo::Repo;
 use crate::repo::author::Author;
 use crate::repo::chain::Chains;
 use crate::repo::index::Index;
@@ -24,6 +25,7 @@ use crate::repo::presence::{self, Presence};
 use crate::repo::seal;
 use crate::store::Payload;
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 /// An entry that no slot lists keeps what it leans on for so long, in seconds: a listing may have left its slot out.
 const UNLISTED: i64 = 30 * 86_400;
@@ -70,8 +72,8 @@ pub fn run(
 ) -> Result<Collected> {
     let repo = &mirror.repo;
     let mut collected = Collected::default();
-    let mut presence = Presence::to_collect(repo, &BTreeSet::new())?;
-    let marks = presence::marks_in_progress(repo, &presence)?;
+    let listed = Presence::to_collect(repo, &BTreeSet::new())?;
+    let marks = presence::marks_in_progress(repo, &listed)?;
     if marks.is_empty() {
         return Ok(collected);
     }
@@ -86,16 +88,21 @@ pub fn run(
         let what = format!("commit slot {slot} of {} cannot be read", mirror.name);
         return Err(Error::new(Kind::Damaged, what).hint("heirloom heal, then prune again"));
     }
-    let purged = purged(&chains, &marks, by.host.now().seconds, options);
+    require_listed(mirror, &chains, &whole.chains)?;
+    let now = by.host.now().seconds;
+    let purged = purged((&chains, &whole.chains), &marks, now, options);
     let whole = match walk_what_is_new(whole, &chains, &purged, needed, by)? {
         Some(fresh) => Cow::New(fresh),
         None => Cow::Old(whole),
     };
-    collected.carried = carry::run(whole.look(), repo, &mut presence, &needed.reached, by)?;
-    delete_packs(mirror, &presence, &marks, by, &mut collected)?;
-    delete_entries(mirror, &chains, (&marks, &purged), &mut collected)?;
-    delete_runs(mirror, by)?;
+    let presence;
+    (collected.carried, presence) = carry_all(whole.look(), repo, listed, needed, by)?;
+    // Before any slot goes: an intent without one is a session that has not ended.
     waiting::clear(mirror, by)?;
+    // Entries first: one whose packs have gone would stand in the way of whoever walks it.
+    delete_entries(mirror, &chains, &purged, &mut collected)?;
+    delete_packs(mirror, &presence, &marks, by, &mut collected)?;
+    delete_runs(mirror, by)?;
     Ok(collected)
 }
 
@@ -114,17 +121,61 @@ impl Cow<'_> {
     }
 }
 
-/// Entries that a mark names and that nobody has taken back.
+/// Carries until nothing has to be fetched: of what was fetched a mark may have come to name some meanwhile, so marks are
+/// read again after it. With the listing of packs that the last look stood on: only what was in it goes.
+fn carry_all(
+    whole: &Look,
+    repo: &Arc<Repo>,
+    mut presence: Presence,
+    needed: &Needed,
+    by: By<'_>,
+) -> Result<(Carried, Presence)> {
+    let mut all = Carried::default();
+    loop {
+        let carried = carry::run(whole, repo, &mut presence, &needed.reached, by)?;
+        let fetched = carried.fetched;
+        all.fetched += fetched;
+        all.packed += carried.packed;
+        all.lost = carried.lost;
+        all.kept.extend(carried.kept);
+        if fetched == 0 {
+            return Ok((all, presence));
+        }
+        presence = Presence::to_collect(repo, &BTreeSet::new())?;
+    }
+}
+
+/// Entries that a slot lists and that no listing showed may be there all the same: a removal taken back, or a snapshot.
+/// What is gone for good keeps nobody.
+fn require_listed(mirror: &Mirror, chains: &Chains, whole: &Chains) -> Result<()> {
+    for id in chains.missing().filter(|id| whole.entry(id).is_none()) {
+        let name = Name::hashed(Folder::Entries, &id.to_hex());
+        match mirror.repo.read(ObjectKind::Entry, &name) {
+            Err(error) if error.kind() == Kind::NotFound => {}
+            Err(error) => return Err(error),
+            Ok(_) => {
+                let what = format!("{} lists its entries short", mirror.name);
+                return Err(Error::new(Kind::Unreachable, what)
+                    .hint("nothing is deleted by such a list; prune again later"));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Entries that a mark names and that nobody has taken back, as far as this mirror and the others show.
 fn purged(
-    chains: &Chains,
+    (chains, whole): (&Chains, &Chains),
     marks: &BTreeMap<Id, Mark>,
     now: i64,
     options: &Options,
 ) -> BTreeSet<Id> {
     let removed = chains.purgeable();
+    let elsewhere = whole.purgeable();
     let named = marks.values().flat_map(|mark| &mark.entries);
     let gone = |id: &&Id| {
-        let since = removed.get(id);
+        let kept = whole.entry(id).is_some() && !elsewhere.contains_key(*id);
+        let since = removed.get(id).filter(|_| !kept);
         since.is_some_and(|since| since.saturating_add(options.grace) <= now)
     };
     named.filter(gone).copied().collect()
@@ -156,7 +207,7 @@ pub(super) fn kept(chains: &Chains, purged: &BTreeSet<Id>, now: i64) -> (Vec<Roo
         What::Snapshot(snapshot) if !purged.contains(id) => Some((*id, snapshot.tree)),
         _ => None,
     };
-    let young = |(_, entry): &(&Id, &Entry)| now - entry.time.seconds < UNLISTED;
+    let young = |(_, entry): &(&Id, &Entry)| now.saturating_sub(entry.time.seconds) < UNLISTED;
     let hidden = chains.hidden().filter(young).filter_map(tree);
     (
         chains.visible().filter_map(tree).collect(),
@@ -233,7 +284,7 @@ fn leaves(mirror: &Mirror, folder: Folder) -> Result<BTreeSet<String>> {
 fn delete_entries(
     mirror: &Mirror,
     chains: &Chains,
-    (marks, purged): (&BTreeMap<Id, Mark>, &BTreeSet<Id>),
+    purged: &BTreeSet<Id>,
     collected: &mut Collected,
 ) -> Result<()> {
     let repo = &mirror.repo;
@@ -250,11 +301,9 @@ fn delete_entries(
             }
             collected.entries += 1;
         }
+        // Those that an earlier run has deleted, too.
         gone.insert(*id);
     }
-    // Those that an earlier run has deleted, too.
-    let named = marks.values().flat_map(|mark| &mark.entries);
-    gone.extend(named.filter(|id| chains.entry(id).is_none()));
     if gone.is_empty() {
         return Ok(());
     }

@@ -16,6 +16,7 @@ use crate::limits::MARK_PACKS_MAX;
 use crate::monitor::Counter;
 use crate::ops::by::By;
 use crate::ops::carry;
+use crate::ops::keys_and_marks::{bring_marks, marks_of};
 use crate::ops::prune::collect::{Collected, Needed, Rooted};
 use crate::ops::prune::plan::{Limits, Plan};
 use crate::ops::reach::Reach;
@@ -78,6 +79,15 @@ pub fn run(
 ) -> Result<Report> {
     let (mut look, mut needed, plan) = prepare(mirrors, options, by)?;
     let mut report = Report::default();
+    // What was marked elsewhere while a mirror was away goes there too.
+    for mirror in on {
+        let brought =
+            marks_of(&mirror.repo).and_then(|here| bring_marks(&look, &mirror.repo, &here));
+        if let Err(error) = brought {
+            keep_on(&mut report, mirror, Err(error))?;
+        }
+    }
+    let on: Vec<&Mirror> = well(on, &report);
     // What was begun is ended first, and what nobody needs makes room for what moves.
     let mark = |packs: &BTreeSet<Id>, entries: &BTreeSet<Id>| Mark {
         device: by.writer.device,
@@ -87,28 +97,24 @@ pub fn run(
         loss: false,
     };
     if !plan.dead.is_empty() || !plan.entries.is_empty() {
-        collect::put_mark(on, &mark(&plan.dead, &plan.entries), by)?;
+        collect::put_mark(&on, &mark(&plan.dead, &plan.entries), by)?;
     }
-    for mirror in on {
+    for mirror in &on {
         let collected = collect::run(&look, mirror, &mut needed, (author, by), options);
         keep_on(&mut report, mirror, collected)?;
     }
     if !plan.moving.is_empty() {
         let mut packed = 0;
-        for mirror in on.iter().filter(|mirror| report.is_well(mirror)) {
+        for mirror in well(&on, &report) {
             let mut presence = Presence::to_collect(&mirror.repo, &plan.moving)?;
             let carried = carry::run(&look, &mirror.repo, &mut presence, &needed.reached, by)?;
             packed += carried.packed;
             // What was packed for one mirror the next ones fetch.
             look = Look::at(&mirrors.whole, by.monitor)?;
         }
-        let well: Vec<&Mirror> = on
-            .iter()
-            .copied()
-            .filter(|mirror| report.is_well(mirror))
-            .collect();
-        collect::put_mark(&well, &mark(&plan.moving, &BTreeSet::new()), by)?;
-        for mirror in well {
+        let on = well(&on, &report);
+        collect::put_mark(&on, &mark(&plan.moving, &BTreeSet::new()), by)?;
+        for mirror in on {
             let collected = collect::run(&look, mirror, &mut needed, (author, by), options);
             keep_on(&mut report, mirror, collected)?;
         }
@@ -118,6 +124,39 @@ pub fn run(
     }
     report.plan = plan;
     Ok(report)
+}
+
+/// Carries out what was marked and still lies on these mirrors, and marks nothing (format 11.4, S7).
+///
+/// # Errors
+/// As [`run`].
+pub fn execute(
+    mirrors: &Mirrors,
+    on: &[&Mirror],
+    options: &Options,
+    (author, by): (&Author, By<'_>),
+) -> Result<Report> {
+    let mut report = Report::default();
+    let mut begun = Vec::new();
+    for mirror in on {
+        if Presence::to_collect(&mirror.repo, &BTreeSet::new())?.has_mark_in_progress() {
+            begun.push(*mirror);
+        }
+    }
+    if begun.is_empty() {
+        return Ok(report);
+    }
+    let (look, mut needed, _) = prepare(mirrors, options, by)?;
+    for mirror in begun {
+        let collected = collect::run(&look, mirror, &mut needed, (author, by), options);
+        keep_on(&mut report, mirror, collected)?;
+    }
+    Ok(report)
+}
+
+fn well<'a>(on: &[&'a Mirror], report: &Report) -> Vec<&'a Mirror> {
+    let on = on.iter().copied();
+    on.filter(|mirror| report.is_well(mirror)).collect()
 }
 
 impl Report {
@@ -206,7 +245,8 @@ fn walk(
             reached.add(kind, blob)
         });
         match walked {
-            Err(error) if error.is_about_the_object() && at >= visible.len() => {}
+            // Not walked to its end: should it become visible, it is walked again.
+            Err(error) if error.is_about_the_object() && at >= visible.len() => continue,
             Err(error) if error.is_about_the_object() => {
                 return Err(error
                     .during(format!("find what snapshot {} needs", id.short()))

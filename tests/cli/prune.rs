@@ -1,0 +1,108 @@
+//! `prune`: what is freed and what is said about it.
+
+use crate::util::{TestEnv, contents};
+use crate::world::noise;
+use std::fs;
+
+const CONFIG: &str = ".config/heirloom/heirloom.toml";
+const MIRRORS: &str = "mirror.one.location = \"~/one\"\nmirror.two.location = \"~/two\"\n";
+
+/// Four snapshots on two mirrors, of which two are forgotten.
+fn env() -> TestEnv {
+    let env = TestEnv::new();
+    let key = ["--key-file", ".config/heirloom/key", "--no-kit"];
+    env.run(["init", "one"].into_iter().chain(key)).expect(0);
+    env.write(CONFIG, b"mirror.one.location = \"~/one\"\n");
+    env.run(["mirror", "add", "two", &env.text("two")])
+        .expect(0);
+    for number in 0..4 {
+        env.write("d/large", &noise(number, 2_000_000));
+        env.run(["backup", "d", "--name", "d"]).expect(0);
+    }
+    env.run(["forget", "-l", "2", "--below-min-good"]).expect(0);
+    env
+}
+
+fn purge_at_once(env: &TestEnv) {
+    env.write(
+        CONFIG,
+        format!("{MIRRORS}[retention]\ngrace = \"0s\"\n").as_bytes(),
+    );
+}
+
+fn size(env: &TestEnv, mirror: &str) -> usize {
+    let packs = contents(&env.path(mirror).join("packs"));
+    packs.iter().map(|(_, bytes)| bytes.len()).sum()
+}
+
+#[test]
+fn a_rehearsal_writes_nothing_and_within_grace_nothing_goes() {
+    let env = env();
+    let before = [size(&env, "one"), size(&env, "two")];
+    env.run(["prune"]).expect(0);
+    assert_eq!(before, [size(&env, "one"), size(&env, "two")]);
+    purge_at_once(&env);
+    let kept = ["one", "two"].map(|mirror| contents(&env.path(mirror)));
+    let ran = env.run(["prune", "-n"]).expect(0);
+    assert!(
+        ran.out().contains("2 forgotten snapshots go for good"),
+        "{ran}"
+    );
+    assert!(kept == ["one", "two"].map(|mirror| contents(&env.path(mirror))));
+}
+
+#[test]
+fn space_is_freed_on_every_mirror_and_all_that_lives_restores() {
+    let env = env();
+    purge_at_once(&env);
+    let before = size(&env, "one");
+    let ran = env.run(["prune", "--json"]).expect(0);
+    let events = ran.events();
+    let pruned: Vec<_> = events
+        .iter()
+        .filter(|event| event["event"] == "pruned")
+        .collect();
+    assert_eq!(pruned.len(), 2, "{ran}");
+    for event in pruned {
+        assert!(event["freed"].as_u64().unwrap() > 3_000_000, "{ran}");
+        assert_eq!(event["snapshots"], 2, "{ran}");
+    }
+    assert!(size(&env, "one") < before * 6 / 10);
+    let packs = |mirror: &str| contents(&env.path(mirror).join("packs"));
+    let files = |mirror: &str| -> Vec<_> {
+        let all = packs(mirror).into_iter();
+        all.filter(|(_, bytes)| !bytes.is_empty()).collect()
+    };
+    assert!(files("one") == files("two"));
+    let verified = env.run(["verify"]).expect(0);
+    assert_eq!(verified.stderr, "", "{verified}");
+    for mirror in ["one", "two"] {
+        env.run(["restore", "latest", "-t", mirror, "-M", mirror, "-n"]);
+        drop(fs::remove_dir_all(env.path("back")));
+        let latest = format!("latest:{}", env.text("d"));
+        env.run(["-M", mirror, "restore", &latest, "-t", "back"])
+            .expect(0);
+        let back = fs::read(env.path("back/large")).unwrap();
+        assert!(back == noise(3, 2_000_000), "{mirror}");
+    }
+    let kept = packs("one");
+    env.run(["prune"]).expect(0);
+    assert!(packs("one") == kept, "a second prune did something");
+    env.run(["heal"]).expect(0);
+    assert!(packs("one") == kept, "heal brought something back");
+}
+
+#[test]
+fn what_was_away_is_freed_by_the_next_sync() {
+    let env = env();
+    purge_at_once(&env);
+    fs::rename(env.path("two"), env.path("away")).unwrap();
+    let ran = env.run(["prune"]).expect(4);
+    assert!(ran.out().contains("two  not there"), "{ran}");
+    fs::rename(env.path("away"), env.path("two")).unwrap();
+    let before = size(&env, "two");
+    env.run(["mirror", "sync"]).expect(0);
+    assert!(size(&env, "two") < before, "S7 executes the marks");
+    assert_eq!(size(&env, "two"), size(&env, "one"));
+    env.run(["verify"]).expect(0);
+}

@@ -1,0 +1,246 @@
+//! What a prune leaves: all that is needed, the same on every mirror, and nothing under whoever is at work.
+
+use crate::client::{Client, TestHost};
+use crate::several::{World, of};
+use heirloom::error::Result;
+use heirloom::format::chain::{Entry, What};
+use heirloom::host::Host;
+use heirloom::id::Id;
+use heirloom::monitor::Collected;
+use heirloom::name::{Folder, Name};
+use heirloom::ops::prune::plan::Limits;
+use heirloom::ops::prune::{self, Options};
+use heirloom::repo::Writer;
+use heirloom::repo::publish::{Outcome, Session};
+use heirloom::store::faulty::{Counting, Fault, Moment};
+use heirloom::store::{Payload, Store};
+use std::sync::Arc;
+use std::time::Duration;
+
+const BOTH: [usize; 2] = [0, 1];
+const DAY: i64 = 86_400;
+
+fn options() -> Options {
+    Options {
+        limits: Limits {
+            unused: 0,
+            rewrite: u64::MAX,
+        },
+        grace: 0,
+        expiry: DAY,
+        wait: Duration::ZERO,
+        clock_ok: true,
+    }
+}
+
+fn prune(world: &World, client: &Client, options: &Options) -> Result<prune::Report> {
+    client.prune(&world.places(&BOTH), options, &Collected::default())
+}
+
+#[track_caller]
+fn prune_well(world: &World) -> prune::Report {
+    let report = prune(world, &world.client, &options());
+    let report = report.unwrap_or_else(|error| panic!("{}", error.chain()));
+    for (name, done) in &report.mirrors {
+        let done = done.as_ref();
+        let done = done.unwrap_or_else(|error| panic!("{name}: {}", error.chain()));
+        assert_eq!((&done.waits, done.carried.lost), (&vec![], 0), "{name}");
+    }
+    report
+}
+
+/// Four snapshots on two mirrors, of which the second and the third are removed.
+fn world() -> World {
+    let mut world = World::new();
+    let mut all = Vec::new();
+    for number in 1..5 {
+        world.change(number);
+        all.push(world.backup(&BOTH));
+    }
+    world
+        .client
+        .forget(&world.places(&BOTH), &all[1..3])
+        .unwrap();
+    for id in &all[1..3] {
+        world.snapshots.remove(id);
+    }
+    world
+}
+
+fn packs(world: &World, at: usize) -> usize {
+    of(&world.stores[at], Folder::Packs).len()
+}
+
+#[track_caller]
+fn assert_whole(world: &World, what: &str) {
+    for at in BOTH {
+        world.assert_whole(at, what);
+    }
+}
+
+#[test]
+fn what_lives_stays_the_same_everywhere_and_a_second_prune_does_nothing() {
+    let world = world();
+    let before = [packs(&world, 0), packs(&world, 1)];
+    let report = prune_well(&world);
+    assert_eq!(report.plan.entries.len(), 2);
+    assert_whole(&world, "pruned");
+    for at in BOTH {
+        assert!(packs(&world, at) < before[at], "{at}");
+        assert_eq!(of(&world.stores[at], Folder::Intents).len(), 0);
+    }
+    let names = |at: usize| of(&world.stores[at], Folder::Packs);
+    assert_eq!(names(0), names(1));
+    let kept = world.keep();
+    assert!(prune_well(&world).plan.is_nothing());
+    assert!(world.keep() == kept, "a second prune wrote");
+}
+
+#[test]
+fn within_grace_nothing_goes() {
+    let world = world();
+    let before = [packs(&world, 0), packs(&world, 1)];
+    let grace = Options {
+        grace: 14 * DAY,
+        ..options()
+    };
+    let report = prune(&world, &world.client, &grace).unwrap();
+    assert!(report.plan.entries.is_empty() && report.plan.dead.is_empty());
+    assert!(
+        BOTH.iter()
+            .all(|at| packs(&world, *at) >= before[*at].min(2))
+    );
+    assert_whole(&world, "within grace");
+}
+
+/// Another device's session on the first mirror that leans on what is there.
+fn session(world: &World, device: u8, seed: u64) -> Session {
+    let host: Arc<dyn Host> = TestHost::new(seed, "other");
+    let repo = world
+        .stranger(world.places(&[0])[0].1.clone())
+        .open()
+        .unwrap();
+    let writer = Writer {
+        device: [device; 16],
+        started_ns: 1,
+    };
+    Session::begin(&repo, &host, writer, "backup").unwrap()
+}
+
+fn entry(world: &World, device: u8) -> Entry {
+    let look = world.client.look_all(&world.places(&[0]));
+    let (_, any, _) = look.chains.snapshots().into_iter().next().unwrap();
+    Entry {
+        device: [device; 16],
+        seq: 0,
+        prev: None,
+        what: What::Unpin(Vec::new()),
+        ..any.clone()
+    }
+}
+
+#[test]
+fn g8_g9_who_has_not_ended_is_waited_for_and_after_a_day_ended() {
+    let world = world();
+    let mut late = session(&world, 9, 1000);
+    let before = packs(&world, 0);
+    let first = prune(&world, &world.client, &options()).unwrap();
+    let waits = |report: &prune::Report| report.mirrors[0].1.as_ref().unwrap().waits.clone();
+    assert_eq!(waits(&first).len(), 1);
+    assert!(!waits(&first)[0].for_ever && waits(&first)[0].kind == "backup");
+    assert!(packs(&world, 0) >= before, "something went under it");
+    // A day after it was first seen by this device, whatever its own clock says.
+    let host = TestHost::new(77, "host");
+    host.set_ahead(DAY + 60);
+    let mut tomorrow = world.client.clone();
+    tomorrow.host = host;
+    let second = prune(&world, &tomorrow, &options()).unwrap();
+    assert!(waits(&second).is_empty());
+    assert!(packs(&world, 0) < before);
+    let sealed = late.seal_entry(&entry(&world, 9)).unwrap();
+    assert_eq!(late.commit(&[sealed]).unwrap(), Outcome::Aborted);
+    late.end(&Collected::default());
+    let mut again = session(&world, 9, 2000);
+    let sealed = again.seal_entry(&entry(&world, 9)).unwrap();
+    assert!(matches!(
+        again.commit(&[sealed]).unwrap(),
+        Outcome::Committed(_)
+    ));
+    again.end(&Collected::default());
+    world.assert_whole(0, "after the abort");
+}
+
+#[test]
+fn a_slow_session_that_shows_life_is_not_ended() {
+    let world = world();
+    let _late = session(&world, 9, 3000);
+    prune(&world, &world.client, &options()).unwrap();
+    let intent = of(&world.stores[0], Folder::Intents).into_iter().next();
+    let intent = intent.unwrap();
+    let bytes = world.stores[0].contents()[&intent].clone();
+    let session = intent.leaf().split_once('.').unwrap().0;
+    let next = Name::new(Folder::Intents, &format!("{session}.1")).unwrap();
+    world.stores[0].put(&next, &Payload::new(bytes)).unwrap();
+    let host = TestHost::new(78, "host");
+    host.set_ahead(DAY + 60);
+    let mut tomorrow = world.client.clone();
+    tomorrow.host = host;
+    let report = prune(&world, &tomorrow, &options()).unwrap();
+    assert_eq!(report.mirrors[0].1.as_ref().unwrap().waits.len(), 1);
+}
+
+#[test]
+fn g11_collectors_killed_at_every_call_and_taken_over() {
+    let world = world();
+    let kept = world.keep();
+    let other = world.stranger(world.places(&[0])[0].1.clone());
+    for at in 0.. {
+        world.put_back(&kept);
+        world.faulty[0].plan(Some(Fault {
+            at,
+            counting: Counting::Mutating,
+            moment: if at % 2 == 0 {
+                Moment::Before
+            } else {
+                Moment::After
+            },
+            for_good: true,
+            kind: heirloom::error::Kind::Unreachable,
+        }));
+        drop(prune(&world, &world.client, &options()));
+        let tripped = world.faulty[0].has_tripped();
+        world.faulty[0].plan(None);
+        assert_whole(&world, &format!("killed at {at}"));
+        let report = prune(&world, &other, &options()).unwrap();
+        let went = |(_, done): &(_, Result<_>)| done.is_ok();
+        assert!(report.mirrors.iter().all(went), "{at}: {report:?}");
+        assert_whole(&world, &format!("killed at {at}, taken over"));
+        prune_well(&world);
+        assert!(prune_well(&world).plan.is_nothing(), "{at}");
+        assert_whole(&world, &format!("killed at {at}, pruned"));
+        if !tripped {
+            assert!(at > 3, "there was something to fail");
+            break;
+        }
+    }
+}
+
+#[test]
+fn an_undelete_on_another_mirror_counts() {
+    let world = world();
+    let look = world.client.look_all(&world.places(&[1]));
+    let removed: Vec<Id> = look.chains.purgeable().into_keys().collect();
+    let what = What::Undelete(removed.clone());
+    let undeleted = world.client.write_all(&world.places(&[1]), what, |_| ());
+    undeleted.unwrap();
+    let report = prune_well(&world);
+    assert!(report.plan.entries.is_empty());
+    let chains = world.client.look_all(&world.places(&[1])).chains;
+    assert!(removed.iter().all(|id| chains.is_live(id)));
+    world.sync(&BOTH);
+    let chains = world.client.look_all(&world.places(&[0])).chains;
+    assert!(removed.iter().all(|id| chains.is_live(id)));
+    for at in BOTH {
+        world.assert_whole(at, "undeleted");
+    }
+}
