@@ -127,21 +127,21 @@ fn a_mark_that_comes_while_somebody_looks_is_seen_by_the_session() {
     assert!(!is_live(&world, &BOTH, id));
 }
 
+/// The packs go, and nothing says that the snapshot does.
 #[test]
-fn what_needs_a_tombed_pack_does_not_come_back() {
+fn what_only_packs_have_that_go_is_packed_anew() {
     let (world, id, packs) = removed();
-    let refused = take_back(&world, &BOTH, id, |look| {
+    let kept = take_back(&world, &BOTH, id, |look| {
         for at in BOTH {
             mark(&world, look, at, packs.clone(), Vec::new());
         }
     });
-    assert!(refused.unwrap_err().is_about_the_object());
-    assert!(!is_live(&world, &BOTH, id));
-    let look = world.client.look_all(&world.places(&BOTH));
-    let all = undelete::list(&look, undelete::GRACE);
-    let found = undelete::find(&look, &all, &id.short()).unwrap();
-    let missing = undelete::require_whole(&look, found, &Collected::default()).unwrap_err();
-    assert_eq!(missing.kind(), Kind::Damaged);
+    let kept = kept.unwrap();
+    assert!(kept.iter().all(|one| one.failed.is_none()), "{kept:?}");
+    for at in BOTH {
+        assert!(is_live(&world, &[at], id));
+        assert!(world.assert_whole(at, "taken back").contains(&id));
+    }
 }
 
 /// A mirror on which a prune has marked it stays without, and the other one has it.
