@@ -7,7 +7,6 @@ use heirloom::format::ObjectKind;
 use heirloom::format::chain::{Removed, What};
 use heirloom::format::mark::Mark;
 use heirloom::id::Id;
-use heirloom::monitor::Collected;
 use heirloom::name::{Folder, Name};
 use heirloom::ops::backup::Kept;
 use heirloom::ops::undelete;
