@@ -292,13 +292,7 @@ impl Created {
             }
         }
         for mirror in &self.mirrors.here {
-            ui.event(&Event::Mirror {
-                name: &mirror.name,
-                state: "current",
-                snapshots_behind: None,
-                newest: None,
-                held: None,
-            });
+            ui.event(&Event::mirror(&mirror.name, "current", None));
         }
     }
 }

@@ -50,13 +50,7 @@ pub fn tell(context: &Context, kept: &[Kept], author: &Author, done: &mut Done) 
             }
         };
         states.push(format!("{} {words}", one.name));
-        context.ui().event(&Event::Mirror {
-            name: &one.name,
-            state,
-            snapshots_behind: None,
-            newest: None,
-            held: None,
-        });
+        context.ui().event(&Event::mirror(&one.name, state, None));
     }
     if kept.len() > 1 {
         context.ui().line(&states.join("      "));

@@ -215,6 +215,19 @@ pub struct Counts {
     pub skipped: u64,
 }
 
+impl<'a> Event<'a> {
+    /// What became of a mirror, where no more is known of it.
+    pub fn mirror(name: &'a str, state: &'a str, snapshots_behind: Option<u64>) -> Self {
+        Self::Mirror {
+            name,
+            state,
+            snapshots_behind,
+            newest: None,
+            held: None,
+        }
+    }
+}
+
 /// What a mirror holds, and when the object was last read back that has waited longest.
 #[derive(Clone, Debug, Serialize)]
 pub struct HeldEvent {

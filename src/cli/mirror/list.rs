@@ -55,13 +55,9 @@ pub fn run(context: &Context, done: &mut Done) -> Result<()> {
         behind.push(away.name.clone());
         let (name, why) = (&away.name, away.error.chain());
         context.ui().line(&format!("{name}  not there ({why})"));
-        context.ui().event(&Event::Mirror {
-            name,
-            state: "unreachable",
-            snapshots_behind: None,
-            newest: None,
-            held: None,
-        });
+        context
+            .ui()
+            .event(&Event::mirror(name, "unreachable", None));
     }
     let (places, _) = places::all(context)?;
     for (at, place) in places.iter().enumerate() {

@@ -79,13 +79,7 @@ fn behind(context: &Context, name: &str, error: &Error, done: &mut Done) {
         Kind::Unreachable => "unreachable",
         _ => "behind",
     };
-    context.ui().event(&Event::Mirror {
-        name,
-        state,
-        snapshots_behind: None,
-        newest: None,
-        held: None,
-    });
+    context.ui().event(&Event::mirror(name, state, None));
     let outcome = match error.kind() {
         Kind::Rollback => Outcome::Rollback,
         Kind::Damaged => Outcome::Damage,
@@ -153,13 +147,11 @@ fn tell_sync(
 ) {
     let ui = context.ui();
     let left = report.left.len() as u64;
-    ui.event(&Event::Mirror {
+    ui.event(&Event::mirror(
         name,
-        state: if left == 0 { "current" } else { "behind" },
-        snapshots_behind: Some(left),
-        newest: None,
-        held: None,
-    });
+        if left == 0 { "current" } else { "behind" },
+        Some(left),
+    ));
     for words in parity_words(parity) {
         ui.line(&format!("{name}  {words}"));
     }
