@@ -9,7 +9,6 @@ use crate::cli::places::{self, Place};
 use crate::config::{self, New};
 use crate::error::{Error, Kind, Result};
 use crate::id::to_hex;
-use crate::store::place;
 use crate::ui::json::Event;
 use clap::Args;
 use std::ffi::OsString;
@@ -64,7 +63,7 @@ pub fn run(args: &InitArgs, context: &Context) -> Result<Done> {
     if enter {
         write_down(context, &created, &places)?;
     }
-    independence(context, &places);
+    places::tell_shared(context, &places);
     let next = tell(context, &created, &places, known, &mut done);
     let whole = &created.mirrors.whole;
     let text = |path: &Option<std::path::PathBuf>| {
@@ -150,19 +149,6 @@ fn write_down(context: &Context, created: &Created, places: &[Place]) -> Result<
         configuration::write_mirror(context, &repository, &place.name, &new)?;
     }
     Ok(())
-}
-
-/// Calls out what the places share.
-fn independence(context: &Context, places: &[Place]) {
-    let of = |place: &Place| place::place_at(&place.address, place.settings.endpoint.as_deref());
-    for (at, one) in places.iter().enumerate() {
-        for other in &places[at + 1..] {
-            if let Some(what) = of(one).shared(&of(other)) {
-                let line = format!("! {} and {}: {what}", one.name, other.name);
-                context.ui().line(&line);
-            }
-        }
-    }
 }
 
 /// Says what comes next, and returns it.

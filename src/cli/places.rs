@@ -10,6 +10,8 @@ use crate::mirror::parity::PERCENT;
 use crate::store::Store;
 use crate::store::access::{Access, Limits};
 use crate::store::address::{self, Address, Settings};
+use crate::store::place::place_at;
+use crate::ui::json::Event;
 use crate::units::size_from_text;
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -67,6 +69,12 @@ impl Place {
             }
             None => Ok((Self::of(context, text)?, false)),
         }
+    }
+
+    /// What it shares with another, if anything: a disk, a host, a bucket.
+    pub fn shared(&self, other: &Self) -> Option<String> {
+        let of = |place: &Self| place_at(&place.address, place.settings.endpoint.as_deref());
+        of(self).shared(&of(other))
     }
 
     /// Where it is, as people write it.
@@ -262,6 +270,28 @@ fn chosen(context: &Context, configured: &BTreeMap<String, Mirror>) -> Result<Ve
         None => Err(unknown(name, context.config())),
     };
     context.globals().mirror.iter().map(place).collect()
+}
+
+/// Calls out what each two of these places share.
+pub fn tell_shared(context: &Context, places: &[Place]) {
+    for (at, one) in places.iter().enumerate() {
+        for other in &places[at + 1..] {
+            if let Some(what) = one.shared(other) {
+                tell_finding(context, [&one.name, &other.name], &what);
+            }
+        }
+    }
+}
+
+/// Says what two mirrors share.
+pub fn tell_finding(context: &Context, mirrors: [&str; 2], what: &str) {
+    let [one, other] = mirrors;
+    context.ui().line(&format!("! {one} and {other}: {what}"));
+    context.ui().event(&Event::Finding {
+        rule: "independence",
+        mirrors,
+        what,
+    });
 }
 
 /// That no mirror has this name.

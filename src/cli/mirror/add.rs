@@ -14,8 +14,6 @@ use crate::mirror::probe::{self, Probe};
 use crate::repo::look::Look;
 use crate::repo::mirrors::Mirror;
 use crate::store::folder::FolderStore;
-use crate::store::place;
-use crate::ui::json::Event;
 use crate::units::size_to_text;
 use clap::Args;
 use std::ffi::OsString;
@@ -208,23 +206,14 @@ fn words(found: &Probe) -> String {
 
 /// Calls out what the new mirror shares with one that is there.
 fn independence(context: &Context, name: &str, new: &Place, site: Option<&str>) -> Result<()> {
-    let of = |place: &Place| place::place_at(&place.address, place.settings.endpoint.as_deref());
-    let mine = of(new);
     let others = places::all(context)?.0.into_iter();
     for other in others.filter(|other| other.name != name) {
-        let mut shared: Vec<String> = mine.shared(&of(&other)).into_iter().collect();
+        let mut shared: Vec<String> = new.shared(&other).into_iter().collect();
         if let Some(site) = site.filter(|site| other.table.site.as_deref() == Some(*site)) {
             shared.push(format!("both are at {site:?}: fire or theft can take both"));
         }
         for what in shared {
-            context
-                .ui()
-                .line(&format!("! {name} and {}: {what}", other.name));
-            context.ui().event(&Event::Finding {
-                rule: "independence",
-                mirrors: [name, &other.name],
-                what: &what,
-            });
+            places::tell_finding(context, [name, &other.name], &what);
         }
     }
     Ok(())

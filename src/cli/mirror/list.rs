@@ -4,7 +4,7 @@ use crate::cli::context::Context;
 use crate::cli::exit::{Done, Outcome};
 use crate::cli::mirror::sync;
 use crate::cli::open;
-use crate::cli::places::{self, Place};
+use crate::cli::places;
 use crate::error::Result;
 use crate::format::facts::Fact;
 use crate::format::ledger::LEVEL_STORED;
@@ -13,7 +13,6 @@ use crate::repo::chain::Chains;
 use crate::repo::ledger::Age;
 use crate::repo::mirrors::Mirror;
 use crate::repo::presence::Presence;
-use crate::store::place;
 use crate::ui::counted;
 use crate::ui::json::{Event, HeldEvent};
 use crate::units::{age_to_text, count_to_text, moment_to_rfc3339, size_to_text};
@@ -60,17 +59,7 @@ pub fn run(context: &Context, done: &mut Done) -> Result<()> {
             .event(&Event::mirror(name, "unreachable", None));
     }
     let (places, _) = places::all(context)?;
-    for (at, place) in places.iter().enumerate() {
-        let of =
-            |place: &Place| place::place_at(&place.address, place.settings.endpoint.as_deref());
-        for other in places.iter().skip(at + 1) {
-            if let Some(what) = of(place).shared(&of(other)) {
-                context
-                    .ui()
-                    .line(&format!("! {} and {}: {what}", place.name, other.name));
-            }
-        }
-    }
+    places::tell_shared(context, &places);
     if !behind.is_empty() {
         let next = format!("heirloom mirror sync {}", behind.join(" "));
         context.ui().line(&format!("         next: {next}"));
