@@ -10,7 +10,6 @@ use crate::error::{Error, Kind, Result};
 use crate::mirror::heal::Healed;
 use crate::monitor::Mending;
 use crate::name::Name;
-use crate::ops::by::By;
 use crate::ops::heal::{self, Options, Report, lost};
 use crate::repo::ledger::Age;
 use crate::repo::mirrors::Mirror;
@@ -90,11 +89,7 @@ pub fn mirrors(
     let options = options(context, args, &tag);
     let held = open::hold(context, &mut opened.mirrors)?;
     let mending = Mending(&**context.ui());
-    let by = By {
-        host: context.host(),
-        writer: held.author.writer(),
-        monitor: &mending,
-    };
+    let by = held.by(context, &mending);
     let mut reports: Vec<(&Mirror, Report)> = Vec::new();
     let wanted = |name: &String| args.names.is_empty() || args.names.contains(name);
     for mirror in opened

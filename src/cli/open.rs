@@ -12,6 +12,8 @@ use crate::format::header::RepoId;
 use crate::host::Host;
 use crate::id::{from_hex, to_hex};
 use crate::mirror::set::MirrorSet;
+use crate::monitor::Monitor;
+use crate::ops::by::By;
 use crate::ops::open as opening;
 use crate::repo::author::{Author, Stamp};
 use crate::repo::found::Found;
@@ -251,6 +253,15 @@ pub struct Held {
 }
 
 impl Held {
+    /// This device as an op sees it, with whoever hears of it.
+    pub fn by<'a>(&self, context: &'a Context, monitor: &'a dyn Monitor) -> By<'a> {
+        By {
+            host: context.host(),
+            writer: self.author.writer(),
+            monitor,
+        }
+    }
+
     /// Everything was done on every mirror, so nothing unfinished lies anywhere.
     pub fn ended_well(&self) {
         self.lock.ended_well();

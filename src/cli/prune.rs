@@ -6,7 +6,6 @@ use crate::cli::keep;
 use crate::cli::mirror::sync;
 use crate::cli::open::{self, Held, Opened};
 use crate::error::{Error, Kind, Result};
-use crate::ops::by::By;
 use crate::ops::parity;
 use crate::ops::prune::collect::Collected;
 use crate::ops::prune::plan::{Limits, Plan};
@@ -55,11 +54,7 @@ pub fn run(args: &PruneArgs, context: &Context) -> Result<Done> {
     let mut opened = open::repository(context)?;
     let held = open::hold(context, &mut opened.mirrors)?;
     let monitor = &**context.ui();
-    let by = By {
-        host: context.host(),
-        writer: held.author.writer(),
-        monitor,
-    };
+    let by = held.by(context, monitor);
     if args.dry_run {
         let plan = prune::rehearse(&opened.mirrors, &options, by)?;
         held.wrote_nothing();
@@ -126,11 +121,7 @@ pub fn carry_out(
         wait: Duration::ZERO,
         clock_ok: false,
     };
-    let by = By {
-        host: context.host(),
-        writer: held.author.writer(),
-        monitor: &**context.ui(),
-    };
+    let by = held.by(context, &**context.ui());
     let all = Chains::read(opened.whole(), by.monitor)?;
     let mut may = Vec::new();
     for mirror in on {

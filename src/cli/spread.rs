@@ -7,7 +7,6 @@ use crate::cli::open::{Held, Opened};
 use crate::error::Result;
 use crate::format::chain::What;
 use crate::ops::backup::Kept;
-use crate::ops::by::By;
 use crate::ops::record;
 use crate::repo::author::Stamp;
 use crate::repo::look::Look;
@@ -23,11 +22,7 @@ pub fn entries(
     all: impl IntoIterator<Item = (Stamp, What, &'static str)>,
     done: &mut Done,
 ) -> Result<()> {
-    let by = By {
-        host: context.host(),
-        writer: held.author.writer(),
-        monitor: &**context.ui(),
-    };
+    let by = held.by(context, &**context.ui());
     let mut worst = Vec::<Kept>::new();
     for what in all {
         let kept = record::everywhere(&opened.mirrors, look, &held.author, what, by)?;

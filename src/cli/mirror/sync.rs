@@ -7,7 +7,6 @@ use crate::cli::places;
 use crate::cli::prune;
 use crate::error::{Error, Kind, Result};
 use crate::mirror::parity::Brought;
-use crate::ops::by::By;
 use crate::ops::parity;
 use crate::ops::sync::{self, Report};
 use crate::repo::chain::Chains;
@@ -107,11 +106,7 @@ pub fn one(
     if let Some(finding) = findings.first().filter(|_| !accept_rollback) {
         return Err(finding.error(&mirror.name));
     }
-    let by = By {
-        host: context.host(),
-        writer: held.author.writer(),
-        monitor,
-    };
+    let by = held.by(context, monitor);
     let report = sync::run(look, &mirror.repo, by)?;
     let parity = parity::bring(mirror, monitor)?;
     let here = Chains::read(&mirror.repo, monitor)?;
