@@ -125,9 +125,7 @@ pub fn carry_out(
     let all = Chains::read(opened.whole(), by.monitor)?;
     let mut may = Vec::new();
     for mirror in on {
-        let here = Chains::read(&mirror.repo, by.monitor)?;
-        let deletes = mirror.repo.store().location().abilities.delete;
-        if deletes && sync::judge(held, mirror, &here, &all).is_empty() {
+        if obstacle(context, held, mirror, &all)?.is_none() {
             may.push(*mirror);
         }
     }
@@ -168,31 +166,47 @@ fn bring_parity(context: &Context, on: &[&Mirror], report: &Report, done: &mut D
     Ok(())
 }
 
-/// The mirrors on which something may be deleted.
+/// Why nothing may be deleted on a mirror.
+enum Obstacle {
+    /// It shows a history that it cannot have.
+    History(Error),
+    /// The place does not delete.
+    Place,
+}
+
+fn obstacle(
+    context: &Context,
+    held: &Held,
+    mirror: &Mirror,
+    all: &Chains,
+) -> Result<Option<Obstacle>> {
+    let here = Chains::read(&mirror.repo, &**context.ui())?;
+    if let Some(finding) = sync::judge(held, mirror, &here, all).first() {
+        return Ok(Some(Obstacle::History(finding.error(&mirror.name))));
+    }
+    Ok((!mirror.can_delete()).then_some(Obstacle::Place))
+}
+
+/// The mirrors on which something may be deleted; of the others it is told why.
 fn prunable<'a>(
     context: &Context,
     held: &Held,
     opened: &'a Opened,
     done: &mut Done,
 ) -> Result<Vec<&'a Mirror>> {
-    let monitor = &**context.ui();
-    let all = Chains::read(opened.whole(), monitor)?;
+    let all = Chains::read(opened.whole(), &**context.ui())?;
     let mut on = Vec::new();
     for mirror in &opened.mirrors.here {
-        let here = Chains::read(&mirror.repo, monitor)?;
-        let findings = sync::judge(held, mirror, &here, &all);
-        let deletes = mirror.repo.store().location().abilities.delete;
-        match (findings.first(), deletes) {
-            (Some(finding), _) => {
-                let error = finding.error(&mirror.name);
+        match obstacle(context, held, mirror, &all)? {
+            Some(Obstacle::History(error)) => {
                 context.ui().problem(&error);
                 done.add(Outcome::Rollback, error.chain());
             }
-            (None, false) => {
+            Some(Obstacle::Place) => {
                 let line = format!("{}  skipped: nothing can be deleted there", mirror.name);
                 context.ui().line(&line);
             }
-            (None, true) => on.push(mirror),
+            None => on.push(mirror),
         }
     }
     Ok(on)

@@ -1,6 +1,7 @@
 //! One repository on several mirrors: read as one, written one by one.
 
 use crate::error::{Error, Kind, Result};
+use crate::format::facts::Fact;
 use crate::repo::Repo;
 use crate::repo::author::Author;
 use std::sync::Arc;
@@ -13,6 +14,15 @@ pub struct Mirror {
     pub repo: Arc<Repo>,
     /// How many percent of parity it shall have; nothing where nobody cares what it has.
     pub parity: Option<u8>,
+}
+
+impl Mirror {
+    /// Whether objects can be deleted there, as far as its store and the probe that its marker tells of know.
+    pub fn can_delete(&self) -> bool {
+        let marker = self.repo.mirror();
+        let probed = marker.and_then(|marker| marker.probe.get("delete"));
+        self.repo.store().location().abilities.delete && probed != Some(&Fact::Bool(false))
+    }
 }
 
 /// A mirror that cannot be had.

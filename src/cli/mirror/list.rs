@@ -6,7 +6,6 @@ use crate::cli::mirror::sync;
 use crate::cli::open;
 use crate::cli::places;
 use crate::error::Result;
-use crate::format::facts::Fact;
 use crate::format::ledger::LEVEL_STORED;
 use crate::ops::verify::remember::Known;
 use crate::repo::chain::Chains;
@@ -80,7 +79,7 @@ struct Held {
     damaged: usize,
     /// Packs and entries that lack the parity they shall have.
     without_parity: u64,
-    /// Whether objects can be deleted there, as far as its marker or its store knows.
+    /// Whether objects can be deleted there.
     delete: bool,
 }
 
@@ -88,16 +87,14 @@ fn held_there(context: &Context, mirror: &Mirror) -> Result<Held> {
     let presence = Presence::read(&mirror.repo, &**context.ui())?;
     let store = mirror.repo.store();
     let known = Known::listing(&mirror.repo, &presence, context.host().now().seconds)?;
-    let marker = mirror.repo.mirror();
     let wanted = mirror.parity.filter(|percent| *percent > 0);
-    let probed = marker.and_then(|marker| marker.probe.get("delete"));
     Ok(Held {
         location: store.location().to_string(),
         bytes: known.bytes(),
         age: known.ledger.age(LEVEL_STORED),
         damaged: known.ledger.damaged().len(),
         without_parity: wanted.map_or(0, |percent| known.without_parity(percent)),
-        delete: store.location().abilities.delete && probed != Some(&Fact::Bool(false)),
+        delete: mirror.can_delete(),
     })
 }
 
