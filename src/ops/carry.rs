@@ -40,6 +40,16 @@ pub struct Carried {
     pub lost: u64,
 }
 
+impl Carried {
+    /// Adds what was done later. What nobody has was counted each time.
+    pub fn add(&mut self, later: Self) {
+        self.fetched += later.fetched;
+        self.packed += later.packed;
+        self.kept.extend(later.kept);
+        self.lost = self.lost.max(later.lost);
+    }
+}
+
 /// Where the needed blobs are that the mirror lacks.
 #[derive(Default)]
 struct Wanted {

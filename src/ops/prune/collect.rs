@@ -47,6 +47,18 @@ pub struct Collected {
     pub refused: u64,
 }
 
+impl Collected {
+    /// Adds what was done there later; who is waited for then is who is waited for.
+    pub(super) fn add(&mut self, later: Self) {
+        self.packs += later.packs;
+        self.freed += later.freed;
+        self.entries += later.entries;
+        self.refused += later.refused;
+        self.carried.add(later.carried);
+        self.waits = later.waits;
+    }
+}
+
 /// A snapshot and its tree.
 pub(super) type Rooted = (Id, Id);
 
@@ -91,12 +103,10 @@ pub fn run(
     require_listed(mirror, &chains, &whole.chains)?;
     let now = by.host.now().seconds;
     let purged = purged((&chains, &whole.chains), &marks, now, options);
-    let whole = match walk_what_is_new(whole, &chains, &purged, needed, by)? {
-        Some(fresh) => Cow::New(fresh),
-        None => Cow::Old(whole),
-    };
+    let fresh = walk_what_is_new(whole, &chains, &purged, needed, by)?;
+    let whole = fresh.as_ref().unwrap_or(whole);
     let presence;
-    (collected.carried, presence) = carry_all(whole.look(), repo, listed, needed, by)?;
+    (collected.carried, presence) = carry_all(whole, repo, listed, needed, by)?;
     // Before any slot goes: an intent without one is a session that has not ended.
     waiting::clear(mirror, by)?;
     // Entries first: one whose packs have gone would stand in the way of whoever walks it.
@@ -104,21 +114,6 @@ pub fn run(
     delete_packs(mirror, &presence, &marks, by, &mut collected)?;
     delete_runs(mirror, by)?;
     Ok(collected)
-}
-
-/// A look that is still good, or a newer one.
-enum Cow<'a> {
-    Old(&'a Look),
-    New(Box<Look>),
-}
-
-impl Cow<'_> {
-    fn look(&self) -> &Look {
-        match self {
-            Self::Old(look) => look,
-            Self::New(look) => look,
-        }
-    }
 }
 
 /// Carries until nothing has to be fetched: of what was fetched a mark may have come to name some meanwhile, so marks are
@@ -134,10 +129,7 @@ fn carry_all(
     loop {
         let carried = carry::run(whole, repo, &mut presence, &needed.reached, by)?;
         let fetched = carried.fetched;
-        all.fetched += fetched;
-        all.packed += carried.packed;
-        all.lost = carried.lost;
-        all.kept.extend(carried.kept);
+        all.add(carried);
         if fetched == 0 {
             return Ok((all, presence));
         }
@@ -188,7 +180,7 @@ fn walk_what_is_new(
     purged: &BTreeSet<Id>,
     needed: &mut Needed,
     by: By<'_>,
-) -> Result<Option<Box<Look>>> {
+) -> Result<Option<Look>> {
     let (visible, hidden) = kept(chains, purged, by.host.now().seconds);
     let fresh = |(id, _): &Rooted| !needed.walked.contains(id);
     let visible: Vec<_> = visible.into_iter().filter(fresh).collect();
@@ -198,7 +190,7 @@ fn walk_what_is_new(
     }
     let look = Look::at(&whole.repo, by.monitor)?;
     walk(&look, (&visible, &hidden), needed, by)?;
-    Ok(Some(Box::new(look)))
+    Ok(Some(look))
 }
 
 /// Snapshots, each with its tree: those that are visible and not purged, and those that no slot lists and that are young.

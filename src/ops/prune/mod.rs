@@ -63,7 +63,7 @@ pub struct Report {
 /// # Errors
 /// As [`run`].
 pub fn rehearse(mirrors: &Mirrors, options: &Options, by: By<'_>) -> Result<Plan> {
-    Ok(prepare(mirrors, options, by)?.2)
+    survey(mirrors, options, by)?.plan(options.limits)
 }
 
 /// Prunes the mirrors in `on`; all that are there are asked what is needed.
@@ -77,7 +77,13 @@ pub fn run(
     options: &Options,
     (author, by): (&Author, By<'_>),
 ) -> Result<Report> {
-    let (mut look, mut needed, plan) = prepare(mirrors, options, by)?;
+    let survey = survey(mirrors, options, by)?;
+    let plan = survey.plan(options.limits)?;
+    let Survey {
+        mut look,
+        mut needed,
+        ..
+    } = survey;
     let mut report = Report::default();
     // What was marked elsewhere while a mirror was away goes there too.
     for mirror in on {
@@ -146,7 +152,9 @@ pub fn execute(
     if begun.is_empty() {
         return Ok(report);
     }
-    let (look, mut needed, _) = prepare(mirrors, options, by)?;
+    let Survey {
+        look, mut needed, ..
+    } = survey(mirrors, options, by)?;
     for mirror in begun {
         let collected = collect::run(&look, mirror, &mut needed, (author, by), options);
         keep_on(&mut report, mirror, collected)?;
@@ -179,25 +187,23 @@ fn keep_on(report: &mut Report, mirror: &Mirror, done: Result<Collected>) -> Res
         .iter_mut()
         .find(|(name, _)| *name == mirror.name);
     match (before, done) {
-        (Some((_, Ok(before))), Ok(done)) => {
-            before.packs += done.packs;
-            before.freed += done.freed;
-            before.entries += done.entries;
-            before.refused += done.refused;
-            before.carried.fetched += done.carried.fetched;
-            before.carried.packed += done.carried.packed;
-            before.carried.lost = before.carried.lost.max(done.carried.lost);
-            before.carried.kept.extend(done.carried.kept);
-            before.waits = done.waits;
-        }
+        (Some((_, Ok(before))), Ok(done)) => before.add(done),
         (Some((_, before)), done) => *before = done,
         (None, done) => report.mirrors.push((mirror.name.clone(), done)),
     }
     Ok(())
 }
 
-/// Looks at all mirrors, walks every snapshot that is not purged, and plans.
-fn prepare(mirrors: &Mirrors, options: &Options, by: By<'_>) -> Result<(Look, Needed, Plan)> {
+/// What all mirrors show together, and what of it is needed.
+struct Survey {
+    look: Look,
+    needed: Needed,
+    /// Removed snapshots whose time to be taken back has passed.
+    purged: BTreeSet<Id>,
+}
+
+/// Looks at all mirrors and walks every snapshot that is not purged.
+fn survey(mirrors: &Mirrors, options: &Options, by: By<'_>) -> Result<Survey> {
     let look = Look::at(&mirrors.whole, by.monitor)?;
     require_known(&look.chains)?;
     let now = by.host.now().seconds;
@@ -215,12 +221,20 @@ fn prepare(mirrors: &Mirrors, options: &Options, by: By<'_>) -> Result<(Look, Ne
     };
     let (visible, hidden) = collect::kept(&look.chains, &purged, now);
     walk(&look, (&visible, &hidden), &mut needed, by)?;
-    let mut plan = plan::choose(&needed.reached.uses()?, options.limits);
-    plan.entries = purged
-        .into_iter()
-        .filter(|id| look.chains.entry(id).is_some())
-        .collect();
-    Ok((look, needed, plan))
+    Ok(Survey {
+        look,
+        needed,
+        purged,
+    })
+}
+
+impl Survey {
+    fn plan(&self, limits: Limits) -> Result<Plan> {
+        let mut plan = plan::choose(&self.needed.reached.uses()?, limits);
+        let here = |id: &&Id| self.look.chains.entry(id).is_some();
+        plan.entries = self.purged.iter().filter(here).copied().collect();
+        Ok(plan)
+    }
 }
 
 /// Notes every blob that these snapshots reach. Of those in the second list nobody has said that they are whole.
