@@ -42,7 +42,7 @@ C
     -master.port=28310 -master.port.grpc=28311 -volume.port=28320 -volume.port.grpc=28321 -filer.port=28330 -filer.port.grpc=28331 \
     -s3 -s3.port=28333 -s3.port.grpc=28334 -s3.port.iceberg=0 -s3.port.lance=0 -s3.iam=false -s3.config="$D/s3.json" \
     -s3.localSocket="$D/s3.sock" -filer.localSocket="$D/filer.sock" -volume.max=20 -volume.preStopSeconds=1 \
-    -master.volumeSizeLimitMB=64 -master.volumePreallocate=false -master.electionTimeout=1s
+    -volume.minFreeSpace=16MiB -master.volumeSizeLimitMB=64 -master.volumePreallocate=false -master.electionTimeout=1s
 }
 seaweedfs_ready() {
   ready weed http 200 http://127.0.0.1:28333/healthz
