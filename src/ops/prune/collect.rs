@@ -336,28 +336,35 @@ fn delete_runs(mirror: &Mirror, by: By<'_>) -> Result<()> {
     Ok(())
 }
 
-/// Puts one mark on every mirror; from then on what it names is never leant on again.
-///
-/// # Errors
-/// Those of the stores.
-pub fn put_mark(mirrors: &[&Mirror], mark: &Mark, by: By<'_>) -> Result<()> {
-    let Some(first) = mirrors.first() else {
-        return Ok(());
-    };
-    let sealer = first.repo.sealer(by.writer);
-    let bytes = seal(&sealer, ObjectKind::Mark, &mark.encode(), &**by.host)?;
-    let id = hash::object_id(&bytes);
-    let name = Name::hashed(Folder::Marks, &id.to_hex());
-    let payload = Payload::new(bytes);
-    for mirror in mirrors {
+/// A mark with its name: the same bytes for every mirror.
+pub(super) struct Sealed<'a> {
+    mark: &'a Mark,
+    name: Name,
+    payload: Payload,
+}
+
+impl<'a> Sealed<'a> {
+    /// Seals it.
+    pub(super) fn of(mark: &'a Mark, repo: &Repo, by: By<'_>) -> Result<Self> {
+        let sealer = repo.sealer(by.writer);
+        let bytes = seal(&sealer, ObjectKind::Mark, &mark.encode(), &**by.host)?;
+        let id = hash::object_id(&bytes);
+        Ok(Self {
+            mark,
+            name: Name::hashed(Folder::Marks, &id.to_hex()),
+            payload: Payload::new(bytes),
+        })
+    }
+
+    /// Puts it on a mirror; from then on what it names is never leant on again there.
+    pub(super) fn put(&self, mirror: &Mirror) -> Result<()> {
         let store = mirror.repo.store();
-        match store.put(&name, &payload) {
+        match store.put(&self.name, &self.payload) {
             Err(error) if error.kind() == Kind::Full => {
-                room::make(mirror, mark)?;
-                store.put(&name, &payload)?;
+                room::make(mirror, self.mark)?;
+                store.put(&self.name, &self.payload)
             }
-            other => other?,
+            other => other,
         }
     }
-    Ok(())
 }

@@ -17,9 +17,10 @@ use crate::monitor::Counter;
 use crate::ops::by::By;
 use crate::ops::carry;
 use crate::ops::keys_and_marks::{bring_marks, marks_of};
-use crate::ops::prune::collect::{Collected, Needed, Rooted};
+use crate::ops::prune::collect::{Collected, Needed, Rooted, Sealed};
 use crate::ops::prune::plan::{Limits, Plan};
 use crate::ops::reach::Reach;
+use crate::repo::Repo;
 use crate::repo::author::Author;
 use crate::repo::chain::Chains;
 use crate::repo::index::reached::Reached;
@@ -93,7 +94,6 @@ pub fn run(
             keep_on(&mut report, mirror, Err(error))?;
         }
     }
-    let on: Vec<&Mirror> = well(on, &report);
     // What was begun is ended first, and what nobody needs makes room for what moves.
     let mark = |packs: &BTreeSet<Id>, entries: &BTreeSet<Id>| Mark {
         device: by.writer.device,
@@ -103,29 +103,32 @@ pub fn run(
         loss: false,
     };
     if !plan.dead.is_empty() || !plan.entries.is_empty() {
-        collect::put_mark(&on, &mark(&plan.dead, &plan.entries), by)?;
+        let mark = mark(&plan.dead, &plan.entries);
+        put_everywhere(&mirrors.whole, on, &mark, &mut report, by)?;
     }
-    for mirror in &on {
+    for mirror in well(on, &report) {
         let collected = collect::run(&look, mirror, &mut needed, (author, by), options);
         keep_on(&mut report, mirror, collected)?;
     }
     if !plan.moving.is_empty() {
-        let mut packed = 0;
-        for mirror in well(&on, &report) {
-            let mut presence = Presence::to_collect(&mirror.repo, &plan.moving)?;
-            let carried = carry::run(&look, &mirror.repo, &mut presence, &needed.reached, by)?;
-            packed += carried.packed;
+        for mirror in well(on, &report) {
+            let carried =
+                Presence::to_collect(&mirror.repo, &plan.moving).and_then(|mut presence| {
+                    carry::run(&look, &mirror.repo, &mut presence, &needed.reached, by)
+                });
+            let carried = carried.map(|carried| Collected {
+                carried,
+                ..Collected::default()
+            });
+            keep_on(&mut report, mirror, carried)?;
             // What was packed for one mirror the next ones fetch.
             look = Look::at(&mirrors.whole, by.monitor)?;
         }
-        let on = well(&on, &report);
-        collect::put_mark(&on, &mark(&plan.moving, &BTreeSet::new()), by)?;
-        for mirror in on {
+        let mark = mark(&plan.moving, &BTreeSet::new());
+        put_everywhere(&mirrors.whole, on, &mark, &mut report, by)?;
+        for mirror in well(on, &report) {
             let collected = collect::run(&look, mirror, &mut needed, (author, by), options);
             keep_on(&mut report, mirror, collected)?;
-        }
-        if let Some((_, Ok(first))) = report.mirrors.first_mut() {
-            first.carried.packed += packed;
         }
     }
     report.plan = plan;
@@ -160,6 +163,23 @@ pub fn execute(
         keep_on(&mut report, mirror, collected)?;
     }
     Ok(report)
+}
+
+/// Puts a mark on every mirror on which all went well so far.
+fn put_everywhere(
+    repo: &Repo,
+    on: &[&Mirror],
+    mark: &Mark,
+    report: &mut Report,
+    by: By<'_>,
+) -> Result<()> {
+    let sealed = Sealed::of(mark, repo, by)?;
+    for mirror in well(on, report) {
+        if let Err(error) = sealed.put(mirror) {
+            keep_on(report, mirror, Err(error))?;
+        }
+    }
+    Ok(())
 }
 
 fn well<'a>(on: &[&'a Mirror], report: &Report) -> Vec<&'a Mirror> {
