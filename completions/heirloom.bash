@@ -536,7 +536,7 @@ _heirloom() {
             return 0
             ;;
         heirloom__subcmd__forget)
-            opts="-l -H -d -w -m -y -s -n -r -M -p -q -v -h --keep-last --keep-hourly --keep-daily --keep-weekly --keep-monthly --keep-yearly --keep-within --keep-within-hourly --keep-within-daily --keep-within-weekly --keep-within-monthly --keep-within-yearly --keep-tag --source --device --tag --path --dry-run --drop-source --below-min-good --repo --mirror --config --limit-upload --limit-download --passphrase-file --passphrase-command --passphrase-fd --key-file --words --kdf-limit --json --quiet --verbose --progress --color --cache-dir --no-cache --memory --wait --help"
+            opts="-l -H -d -w -m -y -s -n -r -M -p -q -v -h --keep-last --keep-hourly --keep-daily --keep-weekly --keep-monthly --keep-yearly --keep-within --keep-within-hourly --keep-within-daily --keep-within-weekly --keep-within-monthly --keep-within-yearly --keep-tag --source --device --tag --path --dry-run --prune --drop-source --below-min-good --repo --mirror --config --limit-upload --limit-download --passphrase-file --passphrase-command --passphrase-fd --key-file --words --kdf-limit --json --quiet --verbose --progress --color --cache-dir --no-cache --memory --wait --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -5,7 +5,7 @@ use crate::cli::exit::Done;
 use crate::cli::keep::{self, KeepArgs};
 use crate::cli::select::FilterArgs;
 use crate::cli::snapshots as listed;
-use crate::cli::{open, spread};
+use crate::cli::{open, prune, spread};
 use crate::error::{Error, Kind, Result};
 use crate::id::Id;
 use crate::ops::forget::{self, Options, Plan, Which};
@@ -40,6 +40,9 @@ pub struct ForgetArgs {
     /// Say what would be forgotten, and write nothing
     #[arg(short = 'n', long)]
     dry_run: bool,
+    /// Prune afterwards; what is forgotten now still keeps what it holds until its time is over
+    #[arg(long, conflicts_with = "dry_run")]
+    prune: bool,
     /// This source may lose its last good snapshot; alone, all of its snapshots go
     #[arg(long, value_name = "NAME")]
     drop_source: Vec<String>,
@@ -83,6 +86,7 @@ pub fn run(args: &ForgetArgs, context: &Context) -> Result<Done> {
     tell(context, &look, &plan);
     let mut done = Done::well();
     match &held {
+        Some(_) if plan.gone.is_empty() && args.prune => {}
         Some(held) if plan.gone.is_empty() => held.wrote_nothing(),
         Some(held) => {
             let what = forget::removes(&look.chains, &plan, "forget");
@@ -93,6 +97,9 @@ pub fn run(args: &ForgetArgs, context: &Context) -> Result<Done> {
         None => {}
     }
     finish(args, context, &plan, until, began, &done);
+    if let Some(held) = held.as_ref().filter(|_| args.prune) {
+        prune::after(context, (&opened, held), &mut done)?;
+    }
     Ok(done)
 }
 

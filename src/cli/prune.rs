@@ -22,6 +22,9 @@ use std::time::Duration;
 /// How long a session shows no sign of life before it is ended, in seconds.
 const EXPIRY: i64 = 86_400;
 
+/// What may lie unused, if nothing is said.
+const UNUSED: &str = "5%";
+
 /// Delete what no snapshot needs, and take back its space
 ///
 /// It may run beside backups, syncs and restores of any device, and be killed anywhere: the next run goes on. Snapshots that
@@ -33,7 +36,7 @@ pub struct PruneArgs {
     #[arg(short = 'n', long)]
     dry_run: bool,
     /// What may lie unused in packs that stay, of what is used
-    #[arg(long, value_name = "PERCENT", default_value = "5%")]
+    #[arg(long, value_name = "PERCENT", default_value = UNUSED)]
     max_unused: String,
     /// Write at most so much anew; the rest waits for the next run
     #[arg(long, value_name = "SIZE")]
@@ -49,24 +52,48 @@ pub struct PruneArgs {
 /// Those of opening; `Usage`, `Refused`, `Interrupted`. What became of each mirror is an outcome.
 pub fn run(args: &PruneArgs, context: &Context) -> Result<Done> {
     let options = options(args, context)?;
-    let began = context.host().elapsed();
-    let mut done = Done::well();
     let mut opened = open::repository(context)?;
     let held = open::hold(context, &mut opened.mirrors)?;
-    let monitor = &**context.ui();
-    let by = held.by(context, monitor);
+    let mut done = Done::well();
     if args.dry_run {
+        let by = held.by(context, &**context.ui());
         let plan = prune::rehearse(&opened.mirrors, &options, by)?;
         held.wrote_nothing();
         context.ui().end_progress();
         tell_plan(context, &plan);
         return Ok(done);
     }
-    let on = prunable(context, &held, &opened, &mut done)?;
-    let report = prune::run(&opened.mirrors, &on, &options, (&held.author, by))?;
+    everywhere(context, (&opened, &held), &options, &mut done)?;
+    Ok(done)
+}
+
+/// What `prune` does if it is told nothing else, after a verb that made something superfluous.
+///
+/// # Errors
+/// As [`run`].
+pub fn after(context: &Context, at: (&Opened, &Held), done: &mut Done) -> Result<()> {
+    let args = PruneArgs {
+        dry_run: false,
+        max_unused: UNUSED.to_owned(),
+        max_rewrite: None,
+        clock_ok: false,
+    };
+    everywhere(context, at, &options(&args, context)?, done)
+}
+
+fn everywhere(
+    context: &Context,
+    (opened, held): (&Opened, &Held),
+    options: &Options,
+    done: &mut Done,
+) -> Result<()> {
+    let began = context.host().elapsed();
+    let by = held.by(context, &**context.ui());
+    let on = prunable(context, held, opened, done)?;
+    let report = prune::run(&opened.mirrors, &on, options, (&held.author, by))?;
     context.ui().end_progress();
-    tell_all(context, &report, &mut done);
-    bring_parity(context, &on, &report, &mut done)?;
+    tell_all(context, &report, done);
+    bring_parity(context, &on, &report, done)?;
     for away in &opened.mirrors.away {
         let what = format!("{} was not pruned: {}", away.name, away.error.chain());
         context.ui().line(&format!(
@@ -97,7 +124,7 @@ pub fn run(args: &PruneArgs, context: &Context) -> Result<Done> {
             Error::new(Kind::Busy, "somebody is still at work, and was waited for")
                 .hint("prune again later"),
         ),
-        false => Ok(done),
+        false => Ok(()),
     }
 }
 
