@@ -107,6 +107,7 @@ mod storm;
 mod target;
 /// Floors, doors, file heads, sizes.
 mod tidy;
+mod tidying;
 /// What takes a removal back, and when it is too late.
 mod undelete;
 /// A small world for one test.

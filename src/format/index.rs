@@ -227,6 +227,26 @@ impl RunBuilder {
         });
     }
 
+    /// Adds what a run says of the packs that are to be kept.
+    pub fn add_run(&mut self, run: &Run, keep: &dyn Fn(&RunPack) -> bool) {
+        let mut moved = Vec::new();
+        for pack in &run.packs {
+            let kept = keep(pack);
+            for _ in &pack.blocks {
+                moved.push(kept.then_some(self.blocks));
+                self.blocks = self.blocks.saturating_add(u32::from(kept));
+            }
+            if kept {
+                self.run.packs.push(pack.clone());
+            }
+        }
+        let rows = run.rows.iter().filter_map(|row| {
+            let block = (*moved.get(row.block as usize)?)?;
+            Some(Row { block, ..*row })
+        });
+        self.run.rows.extend(rows);
+    }
+
     /// The run replaces another.
     pub fn cover(&mut self, run: Id) {
         self.run.covers.push(run);
@@ -289,6 +309,29 @@ mod tests {
         assert_eq!(places, [(0, 10), (1, 0), (2, 0), (0, 0)]);
         let (area, record) = run.encode();
         assert_eq!(Run::decode(&area, &record).unwrap(), run);
+    }
+
+    #[test]
+    fn runs_are_joined_without_what_is_not_kept() {
+        let (one, mut other) = (sample(), sample());
+        other.packs[0].id = Id::new([0xdd; 32]);
+        other.packs[1].id = Id::new([0xee; 32]);
+        let mut builder = RunBuilder::new();
+        builder.add_run(&one, &|pack| pack.id == one.packs[1].id);
+        builder.add_run(&other, &|_| true);
+        builder.add_run(&one, &|_| false);
+        let joined = builder.finish();
+        let ids: Vec<_> = joined.packs.iter().map(|pack| pack.id).collect();
+        assert_eq!(ids, [0xbb, 0xdd, 0xee].map(|byte| Id::new([byte; 32])));
+        let mut rows: Vec<_> = joined
+            .rows
+            .iter()
+            .map(|row| (row.prefix[0], row.block))
+            .collect();
+        rows.sort_unstable();
+        assert_eq!(rows, [(1, 1), (5, 0), (5, 2), (5, 3), (9, 1)]);
+        let (area, record) = joined.encode();
+        assert_eq!(Run::decode(&area, &record).unwrap(), joined);
     }
 
     #[test]

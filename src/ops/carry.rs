@@ -14,6 +14,7 @@ use crate::ops::by::By;
 use crate::repo::Repo;
 use crate::repo::blocks::FullBlock;
 use crate::repo::index::Index;
+use crate::repo::index::covers::lacking;
 use crate::repo::index::directories::pack_directory;
 use crate::repo::index::reached::Reached;
 use crate::repo::index::row::Place;
@@ -70,28 +71,27 @@ pub fn run(
     by: By<'_>,
 ) -> Result<Carried> {
     let mut carried = Carried::default();
-    let index = Index::open(repo, presence, by.monitor, &mut |_| Ok(Vec::new()))?;
-    let wanted = wanted(whole, &index, presence, reached, by)?;
-    carried.lost = wanted.lost;
-    let mut buffer = Vec::new();
-    for pack in &wanted.fetch {
-        require_patience(by)?;
-        let Some(len) = whole.presence.packs().get(pack) else {
-            continue;
-        };
-        let name = Name::hashed(Folder::Packs, &pack.to_hex());
-        let from = whole.repo.store();
-        copy(
-            &[&**from],
-            &**repo.store(),
-            &name,
-            Wrong::Removed,
-            &mut buffer,
+    let mut bad = BTreeSet::new();
+    let wanted = loop {
+        let index = Index::open(repo, presence, by.monitor, &mut |_| Ok(Vec::new()))?;
+        let wanted = wanted(whole, &index, (presence, &bad), reached, by)?;
+        let known = bad.len();
+        fetch(
+            whole,
+            repo,
+            (&wanted.fetch, &mut bad),
+            presence,
+            (&mut carried, by),
         )?;
-        presence.add(*pack, *len);
-        carried.fetched += len;
+        // What a pack that came damaged was to bring may lie in others, or parts of it be whole.
+        if bad.len() == known {
+            break wanted;
+        }
+    };
+    if carried.fetched > 0 {
+        bring_runs(whole, repo, presence, by)?;
     }
-    drop(buffer);
+    carried.lost = wanted.lost;
     if !wanted.unpack.is_empty() {
         let index = Arc::new(Index::open(repo, presence, by.monitor, &mut |_| {
             Ok(Vec::new())
@@ -111,11 +111,64 @@ pub fn run(
     Ok(carried)
 }
 
-/// Where each needed blob that the mirror does not have in a pack that stays can be had.
+/// Fetches these packs. Those that nobody gives whole are told, and noted as bad.
+fn fetch(
+    whole: &Look,
+    repo: &Repo,
+    (packs, bad): (&BTreeSet<Id>, &mut BTreeSet<Id>),
+    presence: &mut Presence,
+    (carried, by): (&mut Carried, By<'_>),
+) -> Result<()> {
+    let mut buffer = Vec::new();
+    for pack in packs {
+        require_patience(by)?;
+        let Some(len) = whole.presence.packs().get(pack) else {
+            continue;
+        };
+        let name = Name::hashed(Folder::Packs, &pack.to_hex());
+        let from = &**whole.repo.store();
+        match copy(&[from], &**repo.store(), &name, Wrong::Removed, &mut buffer) {
+            Ok(_) => {
+                presence.add(*pack, *len);
+                carried.fetched += len;
+            }
+            Err(error) if error.is_about_the_object() => {
+                by.monitor.problem(&error);
+                bad.insert(*pack);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// The index runs of what was fetched. What does not come the directories tell.
+fn bring_runs(whole: &Look, repo: &Arc<Repo>, presence: &Presence, by: By<'_>) -> Result<()> {
+    let index = Index::open(repo, presence, by.monitor, &mut |_| Ok(Vec::new()))?;
+    for run in lacking(&whole.index, &index, presence) {
+        let name = Name::hashed(Folder::Index, &run.to_hex());
+        let from = &**whole.repo.store();
+        let copied = copy(
+            &[from],
+            &**repo.store(),
+            &name,
+            Wrong::Left,
+            &mut Vec::new(),
+        );
+        match copied {
+            Err(error) if error.is_about_the_object() => by.monitor.problem(&error),
+            other => other.map(drop)?,
+        }
+    }
+    Ok(())
+}
+
+/// Where each needed blob that the mirror does not have in a pack that stays can be had; packs known as bad are no more
+/// than a place to look for parts.
 fn wanted(
     whole: &Look,
     index: &Index,
-    presence: &Presence,
+    (presence, bad): (&Presence, &BTreeSet<Id>),
     reached: &Reached,
     by: By<'_>,
 ) -> Result<Wanted> {
@@ -127,7 +180,8 @@ fn wanted(
         require_patience(by)?;
         let places = whole.index.places_of(prefix, kind)?;
         let stays = |place: &&Place| {
-            !presence.is_tombed(&place.pack)
+            !bad.contains(&place.pack)
+                && !presence.is_tombed(&place.pack)
                 && !whole.presence.is_tombed(&place.pack)
                 && whole.presence.packs().get(&place.pack) == Some(&place.pack_len)
         };

@@ -190,6 +190,11 @@ impl Chains {
             .filter(|id| !self.entries.contains_key(id) && !self.removed.contains_key(id))
     }
 
+    /// Whether a slot lists this entry, there or not.
+    pub fn is_committed(&self, id: &Id) -> bool {
+        self.committed.contains(id)
+    }
+
     /// What was removed, is not pinned and may be purged: each with when it was removed, in seconds since 1970.
     pub fn purgeable(&self) -> BTreeMap<Id, i64> {
         let removed = self.removed.iter().filter(|(id, _)| self.pin(id).is_none());

@@ -128,6 +128,11 @@ impl Presence {
         self.marks.entries.contains(entry)
     }
 
+    /// Every entry that a mark names.
+    pub fn purged(&self) -> impl Iterator<Item = &Id> {
+        self.marks.entries.iter()
+    }
+
     /// Every pack listed, with its length.
     pub fn packs(&self) -> &HashMap<Id, u64> {
         &self.packs
@@ -147,11 +152,16 @@ impl Presence {
     }
 }
 
-/// The marks on a mirror of which something still lies there, or might: each with what it names.
+/// The marks on a mirror of which something still lies there: each with what it names. `to_go` says whether an entry lies
+/// there and goes.
 ///
 /// # Errors
 /// `Refused` where a mark cannot be read; those of the store.
-pub fn marks_in_progress(repo: &Repo, presence: &Presence) -> Result<BTreeMap<Id, Mark>> {
+pub fn marks_in_progress(
+    repo: &Repo,
+    presence: &Presence,
+    to_go: &dyn Fn(&Id) -> bool,
+) -> Result<BTreeMap<Id, Mark>> {
     let mut found = BTreeMap::new();
     for id in presence.marks() {
         let name = Name::hashed(Folder::Marks, &id.to_hex());
@@ -161,7 +171,7 @@ pub fn marks_in_progress(repo: &Repo, presence: &Presence) -> Result<BTreeMap<Id
         })?;
         let mark = Mark::decode(&opened.record)?;
         let lies_there = |pack: &Id| presence.packs.contains_key(pack);
-        if mark.packs.iter().any(lies_there) || !mark.entries.is_empty() {
+        if mark.packs.iter().any(lies_there) || mark.entries.iter().any(to_go) {
             found.insert(*id, mark);
         }
     }

@@ -17,7 +17,6 @@ use crate::ops::prune::{Options, room, walk};
 use crate::repo::Repo;
 use crate::repo::author::Author;
 use crate::repo::chain::Chains;
-use crate::repo::index::Index;
 use crate::repo::index::reached::Reached;
 use crate::repo::look::Look;
 use crate::repo::mirrors::Mirror;
@@ -85,7 +84,11 @@ pub fn run(
     let repo = &mirror.repo;
     let mut collected = Collected::default();
     let listed = Presence::to_collect(repo, &BTreeSet::new())?;
-    let marks = presence::marks_in_progress(repo, &listed)?;
+    let entries = leaves(mirror, Folder::Entries)?;
+    let removed = whole.chains.purgeable();
+    // One that was taken back before the mark reached everybody stays for ever, and nobody is to wait for that.
+    let to_go = |id: &Id| removed.contains_key(id) && entries.contains(&id.to_hex());
+    let marks = presence::marks_in_progress(repo, &listed, &to_go)?;
     if marks.is_empty() {
         return Ok(collected);
     }
@@ -102,7 +105,7 @@ pub fn run(
     }
     require_listed(mirror, &chains, &whole.chains)?;
     let now = by.host.now().seconds;
-    let purged = purged((&chains, &whole.chains), &marks, now, options);
+    let purged = purged((&chains, &whole.chains), &listed, now, options);
     let fresh = walk_what_is_new(whole, &chains, &purged, needed, by)?;
     let whole = fresh.as_ref().unwrap_or(whole);
     let presence;
@@ -112,7 +115,6 @@ pub fn run(
     // Entries first: one whose packs have gone would stand in the way of whoever walks it.
     delete_entries(mirror, &chains, &purged, &mut collected)?;
     delete_packs(mirror, &presence, &marks, by, &mut collected)?;
-    delete_runs(mirror, by)?;
     Ok(collected)
 }
 
@@ -158,19 +160,18 @@ fn require_listed(mirror: &Mirror, chains: &Chains, whole: &Chains) -> Result<()
 /// Entries that a mark names and that nobody has taken back, as far as this mirror and the others show.
 fn purged(
     (chains, whole): (&Chains, &Chains),
-    marks: &BTreeMap<Id, Mark>,
+    presence: &Presence,
     now: i64,
     options: &Options,
 ) -> BTreeSet<Id> {
     let removed = chains.purgeable();
     let elsewhere = whole.purgeable();
-    let named = marks.values().flat_map(|mark| &mark.entries);
     let gone = |id: &&Id| {
         let kept = whole.entry(id).is_some() && !elsewhere.contains_key(*id);
         let since = removed.get(id).filter(|_| !kept);
         since.is_some_and(|since| since.saturating_add(options.grace) <= now)
     };
-    named.filter(gone).copied().collect()
+    presence.purged().filter(gone).copied().collect()
 }
 
 /// Walks the snapshots that have come since the plan was made; with a newer look at all mirrors, if there are any.
@@ -296,7 +297,8 @@ fn delete_entries(
         // Those that an earlier run has deleted, too.
         gone.insert(*id);
     }
-    if gone.is_empty() {
+    // A slot that lists one may go, be it one that an earlier run did not come to.
+    if !gone.iter().any(|id| chains.is_committed(id)) {
         return Ok(());
     }
     for leaf in leaves(mirror, Folder::Commits)? {
@@ -316,41 +318,21 @@ fn delete_entries(
     Ok(())
 }
 
-/// Deletes index runs of whose packs none is left. They are convenience: nothing leans on one.
-fn delete_runs(mirror: &Mirror, by: By<'_>) -> Result<()> {
-    let repo = &mirror.repo;
-    let presence = Presence::to_collect(repo, &BTreeSet::new())?;
-    let index = Index::open(repo, &presence, by.monitor, &mut |_| Ok(Vec::new()))?;
-    for (run, packs) in index.runs() {
-        let left = packs
-            .iter()
-            .any(|(pack, _)| presence.packs().contains_key(pack));
-        if index.is_listed(&run) && !left {
-            let name = Name::hashed(Folder::Index, &run.to_hex());
-            match repo.store().delete(&name) {
-                Err(error) if error.kind() == Kind::Refused => {}
-                other => other?,
-            }
-        }
-    }
-    Ok(())
-}
-
 /// A mark with its name: the same bytes for every mirror.
-pub(super) struct Sealed<'a> {
-    mark: &'a Mark,
+pub(super) struct Sealed {
+    packs: BTreeSet<Id>,
     name: Name,
     payload: Payload,
 }
 
-impl<'a> Sealed<'a> {
+impl Sealed {
     /// Seals it.
-    pub(super) fn of(mark: &'a Mark, repo: &Repo, by: By<'_>) -> Result<Self> {
+    pub(super) fn of(mark: &Mark, repo: &Repo, by: By<'_>) -> Result<Self> {
         let sealer = repo.sealer(by.writer);
         let bytes = seal(&sealer, ObjectKind::Mark, &mark.encode(), &**by.host)?;
         let id = hash::object_id(&bytes);
         Ok(Self {
-            mark,
+            packs: mark.packs.iter().copied().collect(),
             name: Name::hashed(Folder::Marks, &id.to_hex()),
             payload: Payload::new(bytes),
         })
@@ -358,13 +340,7 @@ impl<'a> Sealed<'a> {
 
     /// Puts it on a mirror; from then on what it names is never leant on again there.
     pub(super) fn put(&self, mirror: &Mirror) -> Result<()> {
-        let store = mirror.repo.store();
-        match store.put(&self.name, &self.payload) {
-            Err(error) if error.kind() == Kind::Full => {
-                room::make(mirror, self.mark)?;
-                store.put(&self.name, &self.payload)
-            }
-            other => other,
-        }
+        let put = || mirror.repo.store().put(&self.name, &self.payload);
+        room::with(mirror, &self.packs, &put)
     }
 }

@@ -7,6 +7,7 @@
 pub mod collect;
 pub mod plan;
 mod room;
+mod runs;
 pub mod waiting;
 
 use crate::error::{Error, Kind, Result};
@@ -88,22 +89,14 @@ pub fn run(
     let mut report = Report::default();
     // What was marked elsewhere while a mirror was away goes there too.
     for mirror in on {
-        let brought =
-            marks_of(&mirror.repo).and_then(|here| bring_marks(&look, &mirror.repo, &here));
-        if let Err(error) = brought {
+        let bring =
+            || marks_of(&mirror.repo).and_then(|here| bring_marks(&look, &mirror.repo, &here));
+        if let Err(error) = room::with(mirror, &plan.dead, &bring) {
             keep_on(&mut report, mirror, Err(error))?;
         }
     }
     // What was begun is ended first, and what nobody needs makes room for what moves.
-    let mark = |packs: &BTreeSet<Id>, entries: &BTreeSet<Id>| Mark {
-        device: by.writer.device,
-        time: by.host.now().seconds,
-        packs: packs.iter().take(MARK_PACKS_MAX).copied().collect(),
-        entries: entries.iter().take(MARK_PACKS_MAX).copied().collect(),
-        loss: false,
-    };
-    if !plan.dead.is_empty() || !plan.entries.is_empty() {
-        let mark = mark(&plan.dead, &plan.entries);
+    for mark in marks(&plan.dead, &plan.entries, by) {
         put_everywhere(&mirrors.whole, on, &mark, &mut report, by)?;
     }
     for mirror in well(on, &report) {
@@ -124,13 +117,15 @@ pub fn run(
             // What was packed for one mirror the next ones fetch.
             look = Look::at(&mirrors.whole, by.monitor)?;
         }
-        let mark = mark(&plan.moving, &BTreeSet::new());
-        put_everywhere(&mirrors.whole, on, &mark, &mut report, by)?;
+        for mark in marks(&plan.moving, &BTreeSet::new(), by) {
+            put_everywhere(&mirrors.whole, on, &mark, &mut report, by)?;
+        }
         for mirror in well(on, &report) {
             let collected = collect::run(&look, mirror, &mut needed, (author, by), options);
             keep_on(&mut report, mirror, collected)?;
         }
     }
+    tidy_runs(on, &mut report, by)?;
     report.plan = plan;
     Ok(report)
 }
@@ -162,7 +157,40 @@ pub fn execute(
         let collected = collect::run(&look, mirror, &mut needed, (author, by), options);
         keep_on(&mut report, mirror, collected)?;
     }
+    tidy_runs(on, &mut report, by)?;
     Ok(report)
+}
+
+fn tidy_runs(on: &[&Mirror], report: &mut Report, by: By<'_>) -> Result<()> {
+    let mut merged = Vec::new();
+    for mirror in well(on, report) {
+        if let Err(error) = runs::tidy(mirror, &mut merged, by) {
+            keep_on(report, mirror, Err(error))?;
+        }
+    }
+    Ok(())
+}
+
+/// Marks that name all of these, none of them more than a reader accepts.
+fn marks(packs: &BTreeSet<Id>, entries: &BTreeSet<Id>, by: By<'_>) -> Vec<Mark> {
+    let (packs, entries) = (Vec::from_iter(packs), Vec::from_iter(entries));
+    let mut packs = packs.chunks(MARK_PACKS_MAX);
+    let mut entries = entries.chunks(MARK_PACKS_MAX);
+    let ids = |named: Option<&[&Id]>| named.unwrap_or_default().iter().copied().copied().collect();
+    let mut marks = Vec::new();
+    loop {
+        let (packs, entries) = (packs.next(), entries.next());
+        if packs.is_none() && entries.is_none() {
+            return marks;
+        }
+        marks.push(Mark {
+            device: by.writer.device,
+            time: by.host.now().seconds,
+            packs: ids(packs),
+            entries: ids(entries),
+            loss: false,
+        });
+    }
 }
 
 /// Puts a mark on every mirror on which all went well so far.
@@ -282,9 +310,14 @@ fn walk(
             // Not walked to its end: should it become visible, it is walked again.
             Err(error) if error.is_about_the_object() && at >= visible.len() => continue,
             Err(error) if error.is_about_the_object() => {
-                return Err(error
-                    .during(format!("find what snapshot {} needs", id.short()))
-                    .hint("heirloom heal; what cannot be healed: heirloom forget that snapshot"));
+                let next = match look.chains.removal(id) {
+                    None => "heirloom heal; what cannot be healed: heirloom forget that snapshot",
+                    Some(_) => {
+                        "heirloom heal; or prune again when its time to be taken back is over"
+                    }
+                };
+                let what = format!("find what snapshot {} needs", id.short());
+                return Err(error.during(what).hint(next));
             }
             other => other?,
         }

@@ -1,19 +1,36 @@
-//! A little room on a mirror that is full to the last byte, so that a mark can be written: without one nothing may go.
+//! A little room on a mirror that is full to the last byte, so that a mark can be written, or what decides a dead session:
+//! without them nothing may go.
 
-use crate::error::Result;
-use crate::format::mark::Mark;
+use crate::error::{Kind, Result};
+use crate::id::Id;
 use crate::name::{Folder, Name};
 use crate::repo::mirrors::Mirror;
+use std::collections::BTreeSet;
 
 /// How many objects go at the most; each has at least two pages.
 const OBJECTS: usize = 8;
 
-/// Deletes what can be made again from what stays: parity of the packs that go, then the ledger, then index runs, of which
-/// the packs tell the same.
+/// Does what writes a small object; where the mirror is full, once more after some room was made.
 ///
 /// # Errors
-/// Those of the store.
-pub(super) fn make(mirror: &Mirror, mark: &Mark) -> Result<()> {
+/// Those of `write` and of the store.
+pub(super) fn with<T>(
+    mirror: &Mirror,
+    goes: &BTreeSet<Id>,
+    write: &dyn Fn() -> Result<T>,
+) -> Result<T> {
+    match write() {
+        Err(error) if error.kind() == Kind::Full => {
+            make(mirror, goes)?;
+            write()
+        }
+        other => other,
+    }
+}
+
+/// Deletes what can be made again from what stays: parity of the packs that go, then the ledger, then index runs, of which
+/// the packs tell the same.
+fn make(mirror: &Mirror, goes: &BTreeSet<Id>) -> Result<()> {
     let store = mirror.repo.store();
     let mut spare: Vec<Name> = Vec::new();
     for folder in [Folder::Parity, Folder::Ledger, Folder::Index] {
@@ -23,8 +40,7 @@ pub(super) fn make(mirror: &Mirror, mark: &Mark) -> Result<()> {
             Ok(())
         })?;
         if folder == Folder::Parity {
-            let goes = |name: &Name| mark.packs.iter().any(|pack| pack.to_hex() == name.leaf());
-            found.retain(goes);
+            found.retain(|name| Id::from_hex(name.leaf()).is_some_and(|id| goes.contains(&id)));
         }
         spare.append(&mut found);
     }

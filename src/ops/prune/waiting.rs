@@ -7,7 +7,7 @@ use crate::format::mark::Mark;
 use crate::id::{Id, to_hex};
 use crate::name::{Folder, Name};
 use crate::ops::by::By;
-use crate::ops::prune::Options;
+use crate::ops::prune::{Options, room};
 use crate::repo::author::Author;
 use crate::repo::mirrors::Mirror;
 use crate::repo::seal;
@@ -171,7 +171,12 @@ fn abort(mirror: &Mirror, open: &Open, marks: &BTreeMap<Id, Mark>, by: By<'_>) -
     let Some(name) = Name::new(Folder::Commits, &to_hex(&open.session)) else {
         return Ok(());
     };
-    match repo.store().put_if_absent(&name, &Payload::new(bytes))? {
+    let payload = Payload::new(bytes);
+    let goes = marks.values().flat_map(|mark| mark.packs.iter().copied());
+    let placed = room::with(mirror, &goes.collect(), &|| {
+        repo.store().put_if_absent(&name, &payload)
+    })?;
+    match placed {
         Placed::Mine | Placed::Taken => Ok(()),
         Placed::Cannot => {
             let what = format!(

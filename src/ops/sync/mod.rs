@@ -23,6 +23,7 @@ use crate::repo::Repo;
 use crate::repo::chain::Chains;
 use crate::repo::create;
 use crate::repo::index::Index;
+use crate::repo::index::covers::lacking;
 use crate::repo::index::reached::Reached;
 use crate::repo::look::Look;
 use crate::repo::publish::{self, Outcome, SealedEntry, Session};
@@ -323,21 +324,15 @@ impl<'a> Sync<'a> {
         Ok(())
     }
 
-    /// Index runs of which the mirror has every pack and not the run.
+    /// Index runs of which the mirror has every pack, and neither the run nor another that says the same.
     fn runs(&mut self) -> Result<()> {
-        let named: BTreeMap<Id, Vec<(Id, u64)>> = self.from.index.runs().into_iter().collect();
-        for (run, packs) in named {
-            let listed = self.from.index.is_listed(&run);
-            let here = self.session.presence().packs();
-            let whole = packs.iter().all(|(pack, len)| here.get(pack) == Some(len));
-            if listed && whole && !self.index.is_listed(&run) {
-                let name = Name::hashed(Folder::Index, &run.to_hex());
-                match self.object(&name, Wrong::Left) {
-                    Ok(()) => self.report.runs += 1,
-                    // The packs tell what it held.
-                    Err(error) if self.is_bad(&name, &error) => self.by.monitor.problem(&error),
-                    Err(error) => return Err(error),
-                }
+        for run in lacking(&self.from.index, &self.index, self.session.presence()) {
+            let name = Name::hashed(Folder::Index, &run.to_hex());
+            match self.object(&name, Wrong::Left) {
+                Ok(()) => self.report.runs += 1,
+                // The packs tell what it held.
+                Err(error) if self.is_bad(&name, &error) => self.by.monitor.problem(&error),
+                Err(error) => return Err(error),
             }
         }
         Ok(())

@@ -7,6 +7,7 @@
 //! A row counts only if its pack is in this session's own listing and no mark names it, so a stale table can neither
 //! lie a chunk into existence nor hide one: it only costs time.
 
+pub mod covers;
 pub mod directories;
 pub mod reached;
 pub mod row;
