@@ -179,8 +179,22 @@ impl Directory {
             return Err(damaged("its tables do not belong together"));
         }
         // Of all encodings of these three lengths only the shortest has this length, and nothing can follow it.
+        let tables = table_lens(blocks.len(), ids.len());
         if bytes.len() as u64 != encoded_len(blocks.len(), ids.len()) {
             return Err(damaged("it is not in its shortest form"));
+        }
+        // What is marked as text and is none comes out as bytes, too.
+        let mut start = HEAD;
+        for len in tables {
+            if !matches!(
+                usize::try_from(start)
+                    .ok()
+                    .and_then(|start| bytes.get(start)),
+                Some(0xc4..=0xc6)
+            ) {
+                return Err(damaged("its tables are no byte strings"));
+            }
+            start = start.saturating_add(len);
         }
         let directory = Self {
             blocks,
@@ -240,8 +254,17 @@ impl Directory {
     }
 }
 
+/// Bytes of the array's header and of the version.
+const HEAD: u64 = 2;
+
 /// The length of an encoded directory.
 pub fn encoded_len(blocks: usize, blobs: usize) -> u64 {
+    let tables = table_lens(blocks, blobs);
+    tables.into_iter().fold(HEAD, u64::saturating_add)
+}
+
+/// Bytes of each of the three tables with what says its length.
+fn table_lens(blocks: usize, blobs: usize) -> [u64; 3] {
     let bin = |count: usize, each: usize| {
         let len = count.saturating_mul(each) as u64;
         let head = match len {
@@ -251,8 +274,7 @@ pub fn encoded_len(blocks: usize, blobs: usize) -> u64 {
         };
         len.saturating_add(head)
     };
-    let tables = [bin(blocks, ROW_BYTES), bin(blobs, 32), bin(blobs, 3)];
-    tables.into_iter().fold(2, u64::saturating_add)
+    [bin(blocks, ROW_BYTES), bin(blobs, 32), bin(blobs, 3)]
 }
 
 fn damaged(why: &'static str) -> Error {
@@ -314,6 +336,18 @@ mod tests {
                 assert_eq!(place.offset, directory.block_offset(at));
             }
         }
+    }
+
+    #[test]
+    fn a_table_marked_as_text_is_damage() {
+        let directory = sample(&[&[300_000]]);
+        let mut bytes = directory.encode();
+        assert_eq!(bytes[2], 0xc4);
+        // The row's length is no UTF-8, and the reader of MessagePack gives such a text out as bytes.
+        bytes[2] = 0xd9;
+        assert!(std::str::from_utf8(&bytes[4..20]).is_err());
+        let error = decode(&bytes, directory.area_len()).unwrap_err();
+        assert_eq!(error.kind(), Kind::Damaged);
     }
 
     /// A9, B4: sums, orders and limits violated, one at a time.
