@@ -180,8 +180,11 @@ pub fn without_mirror(text: &str, name: &str) -> Option<String> {
             kept.push_str(line);
         }
     }
-    let gone = parse(&kept, "").is_ok_and(|config| !config.mirror.contains_key(name));
-    (found && gone).then_some(kept)
+    // What looks like the head of a table may stand within a text of many lines.
+    let mut wanted = parse(text, "").ok()?;
+    wanted.mirror.remove(name);
+    let right = parse(&kept, "").is_ok_and(|config| config == wanted);
+    (found && right).then_some(kept)
 }
 
 #[cfg(test)]
@@ -244,5 +247,7 @@ mod tests {
         assert_eq!(less.compression.as_deref(), Some("max"));
         assert_eq!(without_mirror(&text, "nas"), None);
         assert_eq!(without_mirror("mirror.a.location = \"/a\"", "a"), None);
+        let within = "[mirror.a]\nlocation = \"\"\"/\n[mirror.b]\n[verify]\n\"\"\"\n[mirror.b]\nlocation = \"/b\"\n";
+        assert_eq!(without_mirror(within, "b"), None);
     }
 }
