@@ -1,5 +1,6 @@
-//! The real program killed at random moments of backup, prune, sync and heal on two mirrors: nothing that was committed
-//! and not forgotten is ever missing or wrong on one. `HEIRLOOM_KILLS=1000` for more kills.
+//! The real program killed at random moments of backup, prune, sync and heal on two mirrors, two folders or one of them a
+//! bucket of a real server: nothing that was committed and not forgotten is ever missing or wrong on one.
+//! `HEIRLOOM_KILLS=1000` for more kills.
 
 use crate::client::Dice;
 use crate::util::TestEnv;
@@ -15,11 +16,11 @@ const AT_HOME: usize = 60;
 /// Kills between two looks at everything.
 const BETWEEN: usize = 4;
 const MIRRORS: [&str; 2] = ["one", "two"];
-const CONFIG: &[u8] =
-    b"mirror.one.location = \"~/one\"\nmirror.two.location = \"~/two\"\n[retention]\ngrace = \"0s\"\n";
 
 struct Victim {
     env: TestEnv,
+    /// The second mirror is a folder, which may be away.
+    removable: bool,
     dice: Dice,
     /// How long each act takes that nobody kills.
     whole: [Duration; 5],
@@ -29,8 +30,12 @@ struct Victim {
 }
 
 impl Victim {
-    fn new(seed: usize) -> Self {
-        let env = TestEnv::new();
+    /// `far` is where the second mirror lies, and the variables that its server wants.
+    fn new(seed: usize, far: Option<(&str, &[(&str, &str)])>) -> Self {
+        let mut env = TestEnv::new();
+        for (name, value) in far.iter().flat_map(|(_, variables)| *variables) {
+            env.set(name, value);
+        }
         for n in 0..20 {
             env.write(&format!("d/folder-{}/{n}", n % 3), &noise(n, 5_000));
         }
@@ -40,11 +45,15 @@ impl Victim {
             ".config/heirloom/heirloom.toml",
             b"mirror.one.location = \"~/one\"\n",
         );
-        env.run(["mirror", "add", "two", &env.text("two")])
-            .expect(0);
-        env.write(".config/heirloom/heirloom.toml", CONFIG);
+        let two = far.map_or_else(|| env.text("two"), |(location, _)| location.to_owned());
+        env.run(["mirror", "add", "two", &two]).expect(0);
+        let config = format!(
+            "mirror.one.location = \"~/one\"\nmirror.two.location = \"{two}\"\n[retention]\ngrace = \"0s\"\n"
+        );
+        env.write(".config/heirloom/heirloom.toml", config.as_bytes());
         let mut victim = Self {
             env,
+            removable: far.is_none(),
             dice: Dice(seed as u64),
             whole: [Duration::from_millis(300); 5],
             at_work: 0,
@@ -107,7 +116,7 @@ impl Victim {
 
     fn kill(&mut self) -> String {
         // One of them may be away.
-        let away = self.dice.once_in(5);
+        let away = self.removable && self.dice.once_in(5);
         let (one, two) = (self.env.path("two"), self.env.path("away"));
         if away {
             fs::rename(&one, &two).unwrap();
@@ -195,13 +204,23 @@ fn ids(events: &[serde_json::Value]) -> Vec<String> {
 
 #[test]
 fn whatever_is_killed_at_any_moment_loses_nothing_on_any_mirror() {
+    campaign(&mut |seed| Victim::new(seed, None));
+}
+
+/// The same beside a bucket; each home has a place of its own there.
+#[cfg(feature = "remote")]
+pub(crate) fn beside(place: &dyn Fn() -> String, variables: &[(&str, &str)]) {
+    campaign(&mut |seed| Victim::new(seed, Some((&place(), variables))));
+}
+
+fn campaign(born: &mut dyn FnMut(usize) -> Victim) {
     let kills = std::env::var("HEIRLOOM_KILLS").ok();
     let kills = kills.map_or(KILLS, |text| text.parse().unwrap());
     let seed = std::env::var("HEIRLOOM_SEED").ok();
     let seed = seed.map_or(0, |text| text.parse().unwrap());
     let mut at_work = 0;
     for from in (0..kills).step_by(AT_HOME) {
-        let mut victim = Victim::new(seed + from);
+        let mut victim = born(seed + from);
         for n in from..kills.min(from + AT_HOME) {
             let killed = victim.kill();
             let what = format!("HEIRLOOM_SEED={seed}, kill {n}, {killed}");

@@ -9,6 +9,7 @@ use crate::client::{Client, Dice, Job, Places, TestHost, next_tick, seeds};
 use crate::storm::{Life, Storm};
 use crate::world::{describe, noise};
 use heirloom::error::{Error, Result};
+use heirloom::format::BlobKind;
 use heirloom::id::Id;
 use heirloom::monitor::Collected;
 use heirloom::name::Folder;
@@ -141,21 +142,24 @@ impl Sim {
             self.life
                 .store(self.dice.roll().cast_signed() & 127, Ordering::Relaxed);
         }
-        let done = match self.dice.below(12) {
+        let (act, done) = match self.dice.below(12) {
             0..6 => {
                 self.change(device);
-                self.backup(device, &places)
+                ("backup", self.backup(device, &places))
             }
-            6 | 7 => self.sync(device, &places),
-            8 => self.forget(device, &places),
-            9 | 10 => self.prune(device, &places).map(drop),
-            _ => self.look(device, &places),
+            6 | 7 => ("sync", self.sync(device, &places)),
+            8 => ("forget", self.forget(device, &places)),
+            9 | 10 => ("prune", self.prune(device, &places).map(drop)),
+            _ => ("look", self.look(device, &places)),
         };
+        let left = self.life.swap(FOR_EVER, Ordering::Relaxed);
+        let names: Vec<_> = places.iter().map(|(name, _)| name).collect();
+        let became = done.as_ref().err().map(Error::chain).unwrap_or_default();
+        println!("device {device} on {names:?}, {left} calls to live: {act} {became}");
         if let Err(error) = done {
             assert!(!error.chain().contains("bug"), "{what}: {}", error.chain());
             self.failed += 1;
         }
-        self.life.store(FOR_EVER, Ordering::Relaxed);
     }
 
     fn backup(&mut self, device: usize, places: &Places) -> Result<()> {
@@ -192,6 +196,15 @@ impl Sim {
         }
         self.acknowledged.remove(&id);
         self.devices[device].0.forget(places, &[id])
+    }
+
+    /// What lies where, in the output of a life that ends badly.
+    fn tell(&self) {
+        for (name, storm) in NAMES.iter().zip(&self.storms) {
+            for (object, bytes) in storm.inner.contents() {
+                println!("{name}: {object}, {} bytes", bytes.len());
+            }
+        }
     }
 
     fn prune(&self, device: usize, places: &Places) -> Result<prune::Report> {
@@ -259,6 +272,15 @@ impl Sim {
             let path = &snapshot.paths[0];
             let target = self.home.path().join("target");
             let from = std::path::Path::new(std::ffi::OsStr::from_bytes(path));
+            if look
+                .index
+                .places(&snapshot.tree, BlobKind::Tree)
+                .unwrap()
+                .is_empty()
+            {
+                println!("{what}: {id} has no tree");
+                self.tell();
+            }
             client.restore(&look.loader, snapshot.tree, from, &target);
             let back = describe(&target);
             match self.acknowledged.get(&id) {

@@ -232,3 +232,25 @@ fn a_pack_that_comes_damaged_is_told_and_costs_the_mirror_only_what_lies_in_it()
     }
     world.assert_whole(1, "beside a damaged one");
 }
+
+#[test]
+fn what_a_mark_names_can_be_read_as_long_as_it_is_there_with_no_index_run() {
+    let (mut world, all) = world(2, &BOTH);
+    world.client.forget(&world.places(&[0]), &all[..1]).unwrap();
+    let monitor = Collected::default();
+    let pruned = world.client.prune(&world.places(&[0]), &options(0, u64::MAX), &monitor);
+    assert!(!pruned.unwrap().plan.is_nothing());
+    // The mark has come to a mirror on which nobody has forgotten anything.
+    for name in of(&world.stores[0], Folder::Marks) {
+        let bytes = world.stores[0].contents()[&name].clone();
+        world.stores[1].put(&name, &Payload::new(bytes)).unwrap();
+    }
+    for name in runs(&world, 1) {
+        world.stores[1].delete(&name).unwrap();
+    }
+    let shown = world.assert_whole(1, "marked, without an index run");
+    assert!(shown.contains(&all[0]));
+    // And it comes to the other mirror from there, under other names.
+    world.change(3);
+    world.backup(&[1]);
+}

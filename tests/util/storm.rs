@@ -31,7 +31,7 @@ struct State {
 }
 
 /// What becomes of a call.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Fate {
     Well,
     Fails,
@@ -134,7 +134,11 @@ impl Storm {
     }
 
     fn write<T>(&self, late: Late, what: String, act: impl FnOnce() -> Result<T>) -> Result<T> {
-        match self.fate() {
+        let fate = self.fate();
+        if std::env::var_os("HEIRLOOM_SEED").is_some() {
+            println!("{what}: {fate:?}");
+        }
+        match fate {
             Fate::Well | Fate::Lies(_) => return act(),
             Fate::LosesTheAnswer => drop(act()?),
             Fate::Late(calls) => self.state.lock().unwrap().late.push((calls, late)),

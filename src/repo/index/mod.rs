@@ -177,7 +177,7 @@ impl Index {
         let mut loose: Vec<_> = presence
             .packs()
             .iter()
-            .filter(|(id, _)| !known.contains(id) && !presence.is_tombed(id))
+            .filter(|(id, _)| !known.contains(id) && presence.holds(id))
             .map(|(id, len)| (*id, *len))
             .collect();
         if loose.is_empty() {
