@@ -10,6 +10,7 @@ use crate::mirror::parity::PERCENT;
 use crate::store::Store;
 use crate::store::access::{Access, Limits};
 use crate::store::address::{self, Address, Settings};
+use crate::store::append_only::AppendOnly;
 use crate::store::place::place_at;
 use crate::ui::json::Event;
 use crate::units::size_from_text;
@@ -52,7 +53,15 @@ impl Place {
             location: text.to_string_lossy().into_owned(),
             ..Mirror::default()
         };
-        Self::from_table(context, None, table, Some(text))
+        let mut place = Self::from_table(context, None, table, Some(text))?;
+        // What must not be deleted is safe under its address too.
+        for (name, table) in &context.config().mirror {
+            let same = Self::configured(context, name, table.clone());
+            if same.is_ok_and(|same| same.address == place.address) {
+                place.table.append_only |= table.append_only;
+            }
+        }
+        Ok(place)
     }
 
     /// The same with a name for it, as `usb=/media/usb/heirloom`.
@@ -180,7 +189,12 @@ impl Place {
     /// # Errors
     /// `Usage`, and a folder's own.
     pub fn store(&self, context: &Context) -> Result<Arc<dyn Store>> {
-        crate::store::open::open(&self.address, &self.settings, &self.access(context)?)
+        let store =
+            crate::store::open::open(&self.address, &self.settings, &self.access(context)?)?;
+        Ok(match self.table.append_only {
+            true => Arc::new(AppendOnly::new(store)),
+            false => store,
+        })
     }
 
     /// What its store needs.

@@ -5,6 +5,7 @@ use crate::cli::exit::{Done, Outcome};
 use crate::cli::keep;
 use crate::cli::mirror::sync;
 use crate::cli::open::{self, Held, Opened};
+use crate::cli::places;
 use crate::error::{Error, Kind, Result};
 use crate::ops::parity;
 use crate::ops::prune::collect::Collected;
@@ -49,6 +50,9 @@ pub struct PruneArgs {
 /// Those of opening; `Usage`, `Refused`, `Interrupted`. What became of each mirror is an outcome.
 pub fn run(args: &PruneArgs, context: &Context) -> Result<Done> {
     let options = options(args, context)?;
+    if !args.dry_run {
+        require_not_append_only(context)?;
+    }
     let began = context.host().elapsed();
     let mut done = Done::well();
     let mut opened = open::repository(context)?;
@@ -166,10 +170,32 @@ fn bring_parity(context: &Context, on: &[&Mirror], report: &Report, done: &mut D
     Ok(())
 }
 
+/// Refuses where a mirror is named on which this device deletes nothing; when all are meant, it is skipped.
+fn require_not_append_only(context: &Context) -> Result<()> {
+    let globals = context.globals();
+    if globals.mirror.is_empty() && globals.repo.is_empty() {
+        return Ok(());
+    }
+    let (places, _) = places::all(context)?;
+    match places.iter().find(|place| place.table.append_only) {
+        None => Ok(()),
+        Some(place) => {
+            let what = format!(
+                "{} is append_only: this device deletes nothing there",
+                place.name
+            );
+            Err(Error::new(Kind::Refused, what)
+                .hint("heirloom prune on a machine whose heirloom.toml has it without append_only"))
+        }
+    }
+}
+
 /// Why nothing may be deleted on a mirror.
 enum Obstacle {
     /// It shows a history that it cannot have.
     History(Error),
+    /// This device never deletes there.
+    AppendOnly,
     /// The place does not delete.
     Place,
 }
@@ -183,6 +209,9 @@ fn obstacle(
     let here = Chains::read(&mirror.repo, &**context.ui())?;
     if let Some(finding) = sync::judge(held, mirror, &here, all).first() {
         return Ok(Some(Obstacle::History(finding.error(&mirror.name))));
+    }
+    if mirror.append_only {
+        return Ok(Some(Obstacle::AppendOnly));
     }
     Ok((!mirror.can_delete()).then_some(Obstacle::Place))
 }
@@ -201,6 +230,10 @@ fn prunable<'a>(
             Some(Obstacle::History(error)) => {
                 context.ui().problem(&error);
                 done.add(Outcome::Rollback, error.chain());
+            }
+            Some(Obstacle::AppendOnly) => {
+                let line = format!("{}  skipped (append_only)", mirror.name);
+                context.ui().line(&line);
             }
             Some(Obstacle::Place) => {
                 let line = format!("{}  skipped: nothing can be deleted there", mirror.name);
@@ -292,6 +325,7 @@ fn tell_plan(context: &Context, plan: &Plan) {
         packs: (plan.dead.len() + plan.moving.len()) as u64,
         snapshots: plan.entries.len() as u64,
         waits: 0,
+        deferred: 0,
     });
 }
 
@@ -304,13 +338,13 @@ fn tell(context: &Context, name: &str, collected: &Collected, done: &mut Done) {
     if collected.carried.fetched > 0 {
         words += &format!(", {} fetched", size_to_text(collected.carried.fetched));
     }
-    if collected.refused > 0 {
-        words += &format!(
-            ", {} locked and deferred",
-            counted(collected.refused, "object", "objects")
-        );
-    }
     ui.line(&words);
+    if collected.refused > 0 {
+        let count = counted(collected.refused, "object", "objects");
+        ui.line(&format!(
+            "{name}  {count} that nobody needs cannot be deleted yet, since the place keeps them; a later heirloom prune tries again"
+        ));
+    }
     for waits in &collected.waits {
         waiting(context, name, waits);
     }
@@ -338,6 +372,7 @@ fn tell(context: &Context, name: &str, collected: &Collected, done: &mut Done) {
         packs: collected.packs,
         snapshots: collected.entries,
         waits: collected.waits.len() as u64,
+        deferred: collected.refused,
     });
 }
 

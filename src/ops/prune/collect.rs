@@ -108,11 +108,11 @@ pub fn run(
     let presence;
     (collected.carried, presence) = carry_all(whole, repo, listed, needed, by)?;
     // Before any slot goes: an intent without one is a session that has not ended.
-    waiting::clear(mirror, by)?;
+    collected.refused += waiting::clear(mirror, by)?;
     // Entries first: one whose packs have gone would stand in the way of whoever walks it.
     delete_entries(mirror, &chains, &purged, &mut collected)?;
     delete_packs(mirror, &presence, &marks, by, &mut collected)?;
-    delete_runs(mirror, by)?;
+    delete_runs(mirror, by, &mut collected)?;
     Ok(collected)
 }
 
@@ -317,7 +317,7 @@ fn delete_entries(
 }
 
 /// Deletes index runs of whose packs none is left. They are convenience: nothing leans on one.
-fn delete_runs(mirror: &Mirror, by: By<'_>) -> Result<()> {
+fn delete_runs(mirror: &Mirror, by: By<'_>, collected: &mut Collected) -> Result<()> {
     let repo = &mirror.repo;
     let presence = Presence::to_collect(repo, &BTreeSet::new())?;
     let index = Index::open(repo, &presence, by.monitor, &mut |_| Ok(Vec::new()))?;
@@ -327,10 +327,7 @@ fn delete_runs(mirror: &Mirror, by: By<'_>) -> Result<()> {
             .any(|(pack, _)| presence.packs().contains_key(pack));
         if index.is_listed(&run) && !left {
             let name = Name::hashed(Folder::Index, &run.to_hex());
-            match repo.store().delete(&name) {
-                Err(error) if error.kind() == Kind::Refused => {}
-                other => other?,
-            }
+            let_go(mirror, &name, collected)?;
         }
     }
     Ok(())

@@ -1,6 +1,6 @@
 //! A little room on a mirror that is full to the last byte, so that a mark can be written: without one nothing may go.
 
-use crate::error::Result;
+use crate::error::{Kind, Result};
 use crate::format::mark::Mark;
 use crate::name::{Folder, Name};
 use crate::repo::mirrors::Mirror;
@@ -29,7 +29,10 @@ pub(super) fn make(mirror: &Mirror, mark: &Mark) -> Result<()> {
         spare.append(&mut found);
     }
     for name in spare.iter().take(OBJECTS) {
-        store.delete(name)?;
+        match store.delete(name) {
+            Err(error) if error.kind() == Kind::Refused => {}
+            other => other?,
+        }
     }
     Ok(())
 }
