@@ -87,6 +87,8 @@ pub struct Mirror {
     pub site: Option<String>,
     /// This device deletes nothing there; prune runs elsewhere.
     pub append_only: bool,
+    /// How long the bucket keeps each object that is put, whatever anybody asks, as in `30d`.
+    pub object_lock: Option<String>,
     /// The server of a bucket.
     pub endpoint: Option<String>,
     /// The region of a bucket.

@@ -338,6 +338,10 @@ fn tell(context: &Context, name: &str, collected: &Collected, done: &mut Done) {
     if collected.carried.fetched > 0 {
         words += &format!(", {} fetched", size_to_text(collected.carried.fetched));
     }
+    let locks = context.config().mirror.get(name);
+    if collected.freed > 0 && locks.is_some_and(|table| table.object_lock.is_some()) {
+        words += "; the bucket keeps what was deleted until its lock ends";
+    }
     ui.line(&words);
     if collected.refused > 0 {
         let count = counted(collected.refused, "object", "objects");

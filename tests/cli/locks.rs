@@ -268,3 +268,55 @@ fn o2_what_was_overwritten_is_found_and_healed() {
     world.run(&["heal"], 0);
     world.assert_restores();
 }
+
+#[test]
+fn every_object_is_put_under_the_lock_that_was_asked_for() {
+    let world = World::new(&[]);
+    let text = world.configuration();
+    let text = text.replace(
+        "[mirror.cloud]\n",
+        "[mirror.cloud]\nobject_lock = \"30d\"\n",
+    );
+    world.env.write(CONFIG, text.as_bytes());
+    let before = world.liar.server.asked().len();
+    world.fill(1..4);
+    world.run(&["mirror", "test", "cloud"], 0);
+    let ran = world.run(&["prune"], 0);
+    let told = "the bucket keeps what was deleted until its lock ends";
+    assert!(ran.stdout.contains(told), "{ran}");
+    let mut locked = 0;
+    for asked in &world.liar.server.asked()[before..] {
+        let wanted = asked.method == "PUT" && !asked.path.contains("/tmp/");
+        let mode = asked.has("x-amz-object-lock-mode: COMPLIANCE");
+        let date = asked.has("x-amz-object-lock-retain-until-date: 2");
+        let what = format!("{} {}", asked.method, asked.path);
+        assert_eq!((mode, date), (wanted, wanted), "{what}");
+        let signed = |line: &String| {
+            line.starts_with("authorization") && line.contains(";x-amz-object-lock-mode;")
+        };
+        if wanted {
+            assert!(asked.headers.iter().any(signed), "{what}");
+            locked += 1;
+        }
+    }
+    assert!(locked > 10, "{locked}");
+    world.assert_restores();
+}
+
+#[test]
+fn a_lock_that_cannot_be_is_a_mistake_in_the_configuration() {
+    let env = TestEnv::with_repository();
+    for (location, lock, why) in [
+        ("~/folder", "30d", "cannot lock objects"),
+        ("gs://box/a", "30d", "cannot lock objects"),
+        ("sftp://nas/a", "30d", "cannot lock objects"),
+        ("s3://box/a", "soon", "is not like 30d"),
+        ("s3://box/a", "0d", "no time at all"),
+    ] {
+        let table = format!("[mirror.x]\nlocation = {location:?}\nobject_lock = {lock:?}\n");
+        env.write(CONFIG, table.as_bytes());
+        let ran = env.run(["mirror", "list"]).expect(2);
+        assert!(ran.stderr.contains("[mirror.x] object_lock"), "{ran}");
+        assert!(ran.stderr.contains(why), "{ran}");
+    }
+}

@@ -2,6 +2,7 @@
 
 mod faults;
 mod http;
+mod locks;
 mod mirrors;
 mod probes;
 mod proxies;
