@@ -1974,7 +1974,7 @@ _heirloom() {
             return 0
             ;;
         heirloom__subcmd__mirror__subcmd__add)
-            opts="-r -M -p -q -v -h --site --parity --no-sync --repo --mirror --config --limit-upload --limit-download --passphrase-file --passphrase-command --passphrase-fd --key-file --words --kdf-limit --json --quiet --verbose --progress --color --cache-dir --no-cache --memory --wait --help"
+            opts="-r -M -p -q -v -h --site --parity --append-only --no-sync --repo --mirror --config --limit-upload --limit-download --passphrase-file --passphrase-command --passphrase-fd --key-file --words --kdf-limit --json --quiet --verbose --progress --color --cache-dir --no-cache --memory --wait --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 3 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -554,6 +554,7 @@ never\t'Nowhere'"
 complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from add" -l cache-dir -d 'Where to keep what can be made again' -r -F
 complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from add" -l memory -d 'Memory to keep within, at least 147MiB' -r
 complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from add" -l wait -d 'Wait so long for another heirloom of this device, as in 90s, 15m or 2h' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from add" -l append-only -d 'Never delete anything there from this device, whose credentials need no right to; another machine prunes it'
 complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from add" -l no-sync -d 'Bring it nothing yet'
 complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from add" -l words -d 'Ask for the twelve recovery words'
 complete -c heirloom -n "__fish_heirloom_using_subcommand mirror; and __fish_seen_subcommand_from add" -l json -d 'One JSON object per line on stdout'

@@ -85,6 +85,10 @@ pub struct Mirror {
     pub parity: Option<String>,
     /// What one fire or theft takes.
     pub site: Option<String>,
+    /// This device deletes nothing there; prune runs elsewhere.
+    pub append_only: bool,
+    /// How long the bucket keeps each object that is put, whatever anybody asks, as in `30d`.
+    pub object_lock: Option<String>,
     /// The server of a bucket.
     pub endpoint: Option<String>,
     /// The region of a bucket.
@@ -151,6 +155,8 @@ pub struct New<'a> {
     pub site: Option<&'a str>,
     /// How much parity it shall have, where somebody said so.
     pub parity: Option<&'a str>,
+    /// This device deletes nothing there.
+    pub append_only: bool,
 }
 
 /// The text of one more mirror, to be put behind what stands there.
@@ -161,6 +167,9 @@ pub fn mirror_text(name: &str, new: &New<'_>) -> String {
         if let Some(value) = value {
             text.push_str(&format!("{key} = {}\n", quoted(value)));
         }
+    }
+    if new.append_only {
+        text.push_str("append_only = true\n");
     }
     text
 }
@@ -234,6 +243,7 @@ mod tests {
         let s3 = New {
             location: "s3://bucket/x",
             site: Some("elsewhere"),
+            append_only: true,
             ..New::default()
         };
         text.push_str(&mirror_text("s3", &s3));
@@ -241,6 +251,7 @@ mod tests {
         assert_eq!(config.mirror["usb"].location, "/media/it's \"here\"");
         assert_eq!(config.mirror["usb"].parity.as_deref(), Some("10%"));
         assert_eq!(config.mirror["s3"].site.as_deref(), Some("elsewhere"));
+        assert!(config.mirror["s3"].append_only && !config.mirror["usb"].append_only);
         let less = without_mirror(&text, "usb").unwrap();
         let less = parse(&less, "x").unwrap();
         assert_eq!(less.mirror.keys().collect::<Vec<_>>(), ["s3"]);

@@ -3,7 +3,7 @@
 //! `HEIRLOOM_KILLS=1000` for more kills.
 
 use crate::client::Dice;
-use crate::util::TestEnv;
+use crate::util::{TestEnv, say};
 use crate::world::{assert_same, noise};
 use std::fs;
 use std::process::{Command, Stdio};
@@ -224,7 +224,7 @@ fn campaign(born: &mut dyn FnMut(usize) -> Victim) {
         for n in from..kills.min(from + AT_HOME) {
             let killed = victim.kill();
             let what = format!("HEIRLOOM_SEED={seed}, kill {n}, {killed}");
-            println!("{what}");
+            say(&what);
             if (n + 1) % BETWEEN == 0 {
                 victim.check(&what);
             }
@@ -235,6 +235,6 @@ fn campaign(born: &mut dyn FnMut(usize) -> Victim) {
         at_work += victim.at_work;
         assert!(victim.made > 4, "there was something to lose");
     }
-    println!("{at_work} of {kills} killed at work");
+    say(&format!("{at_work} of {kills} killed at work"));
     assert!(at_work > kills / 4, "{at_work}");
 }

@@ -7,6 +7,8 @@
 /// What remote stores make of each answer.
 #[cfg(feature = "remote")]
 mod answers;
+/// A mirror on which one device deletes nothing.
+mod append_only;
 /// Authentic boxes that would make a reader allocate, loop or wander off.
 mod bombs;
 /// The chunker cuts as its frozen vectors say.

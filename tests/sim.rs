@@ -7,6 +7,7 @@
 
 use crate::client::{Client, Dice, Job, Places, TestHost, next_tick, seeds};
 use crate::storm::{Life, Storm};
+use crate::util::say;
 use crate::world::{describe, noise};
 use heirloom::error::{Error, Result};
 use heirloom::format::BlobKind;
@@ -155,7 +156,9 @@ impl Sim {
         let left = self.life.swap(FOR_EVER, Ordering::Relaxed);
         let names: Vec<_> = places.iter().map(|(name, _)| name).collect();
         let became = done.as_ref().err().map(Error::chain).unwrap_or_default();
-        println!("device {device} on {names:?}, {left} calls to live: {act} {became}");
+        say(&format!(
+            "device {device} on {names:?}, {left} calls to live: {act} {became}"
+        ));
         if let Err(error) = done {
             assert!(!error.chain().contains("bug"), "{what}: {}", error.chain());
             self.failed += 1;
@@ -202,7 +205,7 @@ impl Sim {
     fn tell(&self) {
         for (name, storm) in NAMES.iter().zip(&self.storms) {
             for (object, bytes) in storm.inner.contents() {
-                println!("{name}: {object}, {} bytes", bytes.len());
+                say(&format!("{name}: {object}, {} bytes", bytes.len()));
             }
         }
     }
@@ -278,7 +281,7 @@ impl Sim {
                 .unwrap()
                 .is_empty()
             {
-                println!("{what}: {id} has no tree");
+                say(&format!("{what}: {id} has no tree"));
                 self.tell();
             }
             client.restore(&look.loader, snapshot.tree, from, &target);

@@ -3,6 +3,7 @@
 use crate::contract::{MAX, conforms, list, pack, payload, slot};
 use heirloom::error::Kind;
 use heirloom::name::{Folder, Name};
+use heirloom::store::append_only::AppendOnly;
 use heirloom::store::calls::{Call, Counted};
 use heirloom::store::faulty::{Counting, Fault, Faulty, Moment};
 use heirloom::store::folder::FolderStore;
@@ -68,6 +69,21 @@ fn a_place_that_cannot_decide_says_so_and_writes_nothing() {
     );
     assert!(store.contents().is_empty());
     assert_eq!(store.delete(&slot(0)).unwrap_err().kind(), Kind::Refused);
+}
+
+#[test]
+fn an_append_only_place_is_never_asked_to_delete() {
+    let store = AppendOnly::new(Counted::new(MemoryStore::new("memory")));
+    store.put(&pack(1), &payload(1, 9)).unwrap();
+    let error = store.delete(&pack(1)).unwrap_err();
+    assert_eq!(error.kind(), Kind::Refused);
+    assert!(error.chain().contains("append_only"), "{}", error.chain());
+    assert!(!store.location().abilities.delete);
+    assert!(store.get(&pack(1), MAX).unwrap()[..] == payload(1, 9)[..]);
+    assert_eq!(
+        store.put_if_absent(&slot(1), &payload(1, 9)).unwrap(),
+        Placed::Mine
+    );
 }
 
 #[test]

@@ -238,7 +238,9 @@ fn what_a_mark_names_can_be_read_as_long_as_it_is_there_with_no_index_run() {
     let (mut world, all) = world(2, &BOTH);
     world.client.forget(&world.places(&[0]), &all[..1]).unwrap();
     let monitor = Collected::default();
-    let pruned = world.client.prune(&world.places(&[0]), &options(0, u64::MAX), &monitor);
+    let pruned = world
+        .client
+        .prune(&world.places(&[0]), &options(0, u64::MAX), &monitor);
     assert!(!pruned.unwrap().plan.is_nothing());
     // The mark has come to a mirror on which nobody has forgotten anything.
     for name in of(&world.stores[0], Folder::Marks) {

@@ -112,6 +112,7 @@ pub fn repository(
         add(context, place, &mut mirrors);
     }
     mirrors.here[0].parity = parity;
+    mirrors.here[0].append_only = places[0].table.append_only;
     let created = Created {
         mirrors,
         kit,
@@ -124,8 +125,8 @@ pub fn repository(
 /// The store of a place, and what it can do where that has to be tried out.
 fn tried(context: &Context, place: &Place) -> Result<(Arc<dyn Store>, Option<Probe>)> {
     if let Some(folder) = place.folder() {
-        let store = FolderStore::create(folder, &open::tag(context))?;
-        return Ok((Arc::new(store), None));
+        FolderStore::create(folder, &open::tag(context))?;
+        return Ok((place.store(context)?, None));
     }
     let store = place.store(context)?;
     let probe = probe::probe(&*store, &**context.host(), false)?;
@@ -154,6 +155,7 @@ fn add(context: &Context, place: &Place, mirrors: &mut Mirrors) {
             name,
             repo: Arc::new(repo),
             parity,
+            append_only: place.table.append_only,
         }),
         Err(error) => mirrors.away.push(Away { name, error }),
     }

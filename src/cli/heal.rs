@@ -107,6 +107,11 @@ pub fn mirrors(
             context.ui().detail(&format!("{}  {words}", mirror.name));
         }
         still(context, &mirror.name, &report, done);
+        let stays = |(_, healed): &&(Name, Healed)| *healed == Healed::Stays;
+        if report.objects.iter().any(|object| stays(&object)) {
+            let what = format!("{} has what only a delete mends", mirror.name);
+            done.add(Outcome::Damage, what);
+        }
         reports.push((mirror, report));
     }
     for away in opened.mirrors.away.iter().filter(|away| wanted(&away.name)) {
@@ -265,6 +270,9 @@ fn tell_objects<'a>(
                         .hint("test this machine's memory, or try another machine"),
                 );
                 continue;
+            }
+            Healed::Stays => {
+                "it has to be deleted, which this device does not do there: heirloom heal on a machine that may".to_owned()
             }
             Healed::Left => "neither its parity nor another mirror gives it back".to_owned(),
         };

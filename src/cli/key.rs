@@ -11,6 +11,7 @@ use crate::error::{Error, Kind, Result};
 use crate::format::chain::What;
 use crate::format::key_slot::{KeySlot, SlotKind, SlotSecret};
 use crate::id::Id;
+use crate::ops::keys_and_marks::take_slot;
 use crate::repo::Repo;
 use crate::repo::keyring::slot_id;
 use crate::repo::keyring::{self, NewSlot};
@@ -220,11 +221,18 @@ fn take_away(context: &Context, opened: &mut Opened, slot: Id, done: &mut Done) 
     spread::entries(context, (opened, &held), &mut look, [what], done)?;
     for mirror in &opened.mirrors.here {
         // A mirror that fails now takes it away when it is synced: the entry says so.
-        if let Err(error) = keyring::delete_slot(&**mirror.repo.store(), &slot) {
-            let what = format!("{} may still open with it", mirror.name);
-            context.ui().problem(&error.during(what.clone()));
-            done.add(Outcome::Behind, what);
-        }
+        let (opens, error) = match take_slot(&mirror.repo, &slot) {
+            Ok(true) => continue,
+            Ok(false) => {
+                let what = "nothing is deleted there by this device";
+                let next = "heirloom mirror sync on a machine that may delete there takes it away";
+                ("still opens", Error::new(Kind::Refused, what).hint(next))
+            }
+            Err(error) => ("may still open", error),
+        };
+        let what = format!("{} {opens} with it", mirror.name);
+        context.ui().problem(&error.during(what.clone()));
+        done.add(Outcome::Behind, what);
     }
     Ok(())
 }

@@ -176,7 +176,7 @@ pub fn repository(context: &Context) -> Result<Opened> {
         tries += 1;
         match seen.open(&unlock, &cache, &**context.ui()) {
             Ok((mut mirrors, set)) => {
-                want_parity(context, &mut mirrors)?;
+                as_configured(context, &mut mirrors)?;
                 let id = mirrors.whole.id();
                 context.ui().begin(Some(&to_hex(id.as_bytes())));
                 return Ok(Opened {
@@ -197,12 +197,13 @@ pub fn repository(context: &Context) -> Result<Opened> {
     }
 }
 
-/// Says how much parity each mirror shall have.
-fn want_parity(context: &Context, mirrors: &mut Mirrors) -> Result<()> {
+/// Says how much parity each mirror shall have, and where this device deletes nothing.
+fn as_configured(context: &Context, mirrors: &mut Mirrors) -> Result<()> {
     let (places, _) = places::all(context)?;
     for mirror in &mut mirrors.here {
         let place = places.iter().find(|place| place.name == mirror.name);
         mirror.parity = place.map(Place::parity).transpose()?.flatten();
+        mirror.append_only = place.is_some_and(|place| place.table.append_only);
     }
     Ok(())
 }

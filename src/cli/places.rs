@@ -9,7 +9,8 @@ use crate::error::{Error, Kind, Result};
 use crate::mirror::parity::PERCENT;
 use crate::store::Store;
 use crate::store::access::{Access, Limits};
-use crate::store::address::{self, Address, Settings};
+use crate::store::address::{self, Address, Provider, Settings};
+use crate::store::append_only::AppendOnly;
 use crate::store::place::place_at;
 use crate::ui::json::Event;
 use crate::units::size_from_text;
@@ -52,7 +53,16 @@ impl Place {
             location: text.to_string_lossy().into_owned(),
             ..Mirror::default()
         };
-        Self::from_table(context, None, table, Some(text))
+        let mut place = Self::from_table(context, None, table, Some(text))?;
+        // What must not be deleted is safe under its address too.
+        for (name, table) in &context.config().mirror {
+            let same = Self::configured(context, name, table.clone());
+            if same.is_ok_and(|same| same.address == place.address) {
+                place.table.append_only |= table.append_only;
+                place.table.object_lock = place.table.object_lock.or(table.object_lock.clone());
+            }
+        }
+        Ok(place)
     }
 
     /// The same with a name for it, as `usb=/media/usb/heirloom`.
@@ -121,13 +131,15 @@ impl Place {
         settings.path_style = settings.path_style.or(table.path_style);
         settings.ca_file = settings.ca_file.or(table.ca_file.clone());
         settings.allow_http |= table.allow_http;
-        Ok(Self {
+        let place = Self {
             name: name.map_or_else(|| address.to_string(), str::to_owned),
             address,
             settings,
             table,
             configured: name.is_some(),
-        })
+        };
+        place.retention()?;
+        Ok(place)
     }
 
     /// Its folder, if it is one.
@@ -168,6 +180,29 @@ impl Place {
         }
     }
 
+    /// How long the place keeps each object that is put; nothing where nobody says so.
+    ///
+    /// # Errors
+    /// `Usage`, also where the place has no such lock.
+    pub fn retention(&self) -> Result<Option<Duration>> {
+        let Some(text) = &self.table.object_lock else {
+            return Ok(None);
+        };
+        let wrong = |why: &str| {
+            let what = format!("[mirror.{}] object_lock: {why}", self.name);
+            Err(Error::new(Kind::Usage, what)
+                .hint("only s3:// buckets that were made with Object Lock keep objects for a time"))
+        };
+        match &self.address {
+            Address::Bucket(bucket) if bucket.provider == Provider::S3 => {}
+            other => return wrong(&format!("{other} cannot lock objects")),
+        }
+        match self.duration("object_lock", text, "30d")? {
+            Duration::ZERO => wrong("no time at all is no lock"),
+            time => Ok(Some(time)),
+        }
+    }
+
     fn duration(&self, key: &str, text: &str, like: &str) -> Result<Duration> {
         duration(text).ok_or_else(|| {
             let what = format!("[mirror.{}] {key}: {text:?} is not like {like}", self.name);
@@ -180,7 +215,12 @@ impl Place {
     /// # Errors
     /// `Usage`, and a folder's own.
     pub fn store(&self, context: &Context) -> Result<Arc<dyn Store>> {
-        crate::store::open::open(&self.address, &self.settings, &self.access(context)?)
+        let store =
+            crate::store::open::open(&self.address, &self.settings, &self.access(context)?)?;
+        Ok(match self.table.append_only {
+            true => Arc::new(AppendOnly::new(store)),
+            false => store,
+        })
     }
 
     /// What its store needs.
@@ -193,6 +233,7 @@ impl Place {
         access.variables = context.foreign(&FOREIGN);
         access.user = self.table.user.clone();
         access.terminal = crate::cli::terminal::is_there();
+        access.retention = self.retention()?;
         let command = self.table.credentials_command.as_ref();
         if let Some(command) = command.or(self.table.password_command.as_ref()) {
             let command = command.clone();

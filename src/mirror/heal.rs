@@ -24,6 +24,8 @@ pub enum Healed {
     Anew,
     /// It is parity, and its object is gone.
     Removed,
+    /// It would have to be deleted, and nothing is deleted there.
+    Stays,
     /// It was whole when it was read again: memory, cable or controller is to blame.
     Unstable,
     /// No other mirror has a good copy, and no parity is enough.
@@ -33,7 +35,7 @@ pub enum Healed {
 impl Healed {
     /// Whether all is well there now.
     pub fn is_well(&self) -> bool {
-        !matches!(self, Self::Unstable | Self::Left)
+        !matches!(self, Self::Unstable | Self::Left | Self::Stays)
     }
 }
 
@@ -133,17 +135,18 @@ impl Heal<'_> {
                 Err(error) => return Err(error),
             }
         }
-        if gone < objects.len() || !self.target.location().abilities.delete {
+        if gone < objects.len() {
             return Ok(Healed::Left);
         }
-        if !self.dry_run {
-            self.target.delete(name)?;
+        match self.dry_run || discard(self.target, name)? {
+            true => Ok(Healed::Removed),
+            false => Ok(Healed::Stays),
         }
-        Ok(Healed::Removed)
     }
 
     fn replace(&self, name: &Name, old: Option<Vec<u8>>, bytes: Vec<u8>) -> Result<()> {
-        let beside = match old {
+        // Where nothing is deleted it would stay beside for ever; a put replaces in one step, or not at all.
+        let beside = match old.filter(|_| self.target.location().abilities.delete) {
             Some(old) => Some(self.keep_beside(old)?),
             None => None,
         };
@@ -153,7 +156,7 @@ impl Heal<'_> {
         check_name(self.target, name, &read)?;
         self.monitor.count(Counter::Bytes, len);
         match beside {
-            Some(beside) => self.target.delete(&beside),
+            Some(beside) => discard(self.target, &beside).map(drop),
             None => Ok(()),
         }
     }
@@ -168,6 +171,20 @@ impl Heal<'_> {
         })?;
         self.target.put(&name, &Payload::new(old))?;
         Ok(name)
+    }
+}
+
+/// Deletes what nothing needs; whether it is gone. Where nothing is deleted no try is made.
+///
+/// # Errors
+/// Those of the store.
+pub fn discard(store: &dyn Store, name: &Name) -> Result<bool> {
+    if !store.location().abilities.delete {
+        return Ok(false);
+    }
+    match store.delete(name) {
+        Err(error) if error.kind() == Kind::Refused => Ok(false),
+        other => other.map(|()| true),
     }
 }
 

@@ -142,8 +142,14 @@ pub fn bring(
         gone.retain(|name| !objects_of(name).iter().any(|it| needed.contains(it)));
     }
     for name in gone {
-        store.delete(name)?;
-        brought.removed += 1;
+        match store.delete(name) {
+            // Under a lock it stays, and is tried again by the next sync.
+            Err(error) if error.kind() == Kind::Refused => {}
+            other => {
+                other?;
+                brought.removed += 1;
+            }
+        }
     }
     Ok(brought)
 }

@@ -1,6 +1,6 @@
 //! What goes to a mirror before anything that leans on it: key slots and marks.
 
-use crate::error::Result;
+use crate::error::{Kind, Result};
 use crate::format::chain::What;
 use crate::id::Id;
 use crate::mirror::copy::{Wrong, copy};
@@ -13,11 +13,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Key slots that others have and nobody has removed; slots removed anywhere go here too. `here` is what
-/// the mirror shows: it may know of a removal that the others have not heard of.
+/// the mirror shows: it may know of a removal that the others have not heard of. Returns how many removed slots stay, since
+/// nothing is deleted there: the mirror opens with these secrets as before.
 ///
 /// # Errors
 /// Those of the stores.
-pub fn bring_keys(from: &Look, to: &Arc<Repo>, here: &Chains) -> Result<()> {
+pub fn bring_keys(from: &Look, to: &Arc<Repo>, here: &Chains) -> Result<u64> {
     let entries = from.chains.visible().chain(here.visible());
     let removed: BTreeSet<Id> = entries
         .filter_map(|(_, entry)| match entry.what {
@@ -34,12 +35,27 @@ pub fn bring_keys(from: &Look, to: &Arc<Repo>, here: &Chains) -> Result<()> {
         }
     }
     // Whatever the chains say, a mirror that nothing opens is none.
+    let mut kept = 0;
     if stay > 0 {
         for id in here.intersection(&removed) {
-            keyring::delete_slot(&**to.store(), id)?;
+            kept += u64::from(!take_slot(to, id)?);
         }
     }
-    Ok(())
+    Ok(kept)
+}
+
+/// Takes a key slot away; whether it is gone. Where nothing is deleted it stays.
+///
+/// # Errors
+/// Those of the store.
+pub fn take_slot(repo: &Repo, slot: &Id) -> Result<bool> {
+    if !repo.can_delete() {
+        return Ok(false);
+    }
+    match keyring::delete_slot(&**repo.store(), slot) {
+        Err(error) if error.kind() == Kind::Refused => Ok(false),
+        other => other.map(|()| true),
+    }
 }
 
 /// The marks on a mirror.

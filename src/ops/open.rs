@@ -98,6 +98,7 @@ impl Seen {
                     name,
                     repo: Arc::new(repo),
                     parity: None,
+                    append_only: false,
                 }),
                 Err(error) => away.push(Away { name, error }),
             }

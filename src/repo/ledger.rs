@@ -6,7 +6,6 @@
 
 use crate::error::{Error, Kind, Result};
 use crate::format::ObjectKind;
-use crate::format::facts::Fact;
 use crate::format::ledger::{LEVEL_CONTENT, LEVEL_STORED, LedgerRecord};
 use crate::host::Host;
 use crate::limits::LEDGER_OBJECTS_MAX;
@@ -275,8 +274,7 @@ impl Ledger {
             let id = repo.put_hashed(&sealer, ObjectKind::Ledger, &[], &bytes, host)?;
             self.add(&Name::hashed(Folder::Ledger, &id.to_hex()), record);
         }
-        let probed = marker.probe.get("delete") != Some(&Fact::Bool(false));
-        if probed && repo.store().location().abilities.delete {
+        if repo.can_delete() {
             for name in self.idle() {
                 if repo.store().delete(&name).is_err() {
                     break;

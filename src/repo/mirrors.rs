@@ -14,14 +14,23 @@ pub struct Mirror {
     pub repo: Arc<Repo>,
     /// How many percent of parity it shall have; nothing where nobody cares what it has.
     pub parity: Option<u8>,
+    /// This device deletes nothing there: another machine prunes it.
+    pub append_only: bool,
+}
+
+impl Repo {
+    /// Whether objects can be deleted there, as far as its store and the probe that its marker tells of know.
+    pub fn can_delete(&self) -> bool {
+        let marker = self.mirror();
+        let probed = marker.and_then(|marker| marker.probe.get("delete"));
+        self.store().location().abilities.delete && probed != Some(&Fact::Bool(false))
+    }
 }
 
 impl Mirror {
-    /// Whether objects can be deleted there, as far as its store and the probe that its marker tells of know.
+    /// Whether this device can delete objects there.
     pub fn can_delete(&self) -> bool {
-        let marker = self.repo.mirror();
-        let probed = marker.and_then(|marker| marker.probe.get("delete"));
-        self.repo.store().location().abilities.delete && probed != Some(&Fact::Bool(false))
+        self.repo.can_delete()
     }
 }
 
@@ -51,6 +60,7 @@ impl Mirrors {
                 name: name.to_owned(),
                 repo: Arc::clone(&repo),
                 parity: None,
+                append_only: false,
             }],
             whole: repo,
             away: Vec::new(),

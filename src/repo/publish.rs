@@ -40,6 +40,8 @@ pub struct Session {
     presence: Presence,
     /// The commit slot was asked for, and nobody knows what it holds.
     open: bool,
+    /// The commit slot holds COMMIT or ABORT.
+    decided: bool,
 }
 
 impl Session {
@@ -71,6 +73,7 @@ impl Session {
             marks: BTreeSet::new(),
             presence: Presence::default(),
             open: false,
+            decided: false,
         };
         session.announce()?;
         keyring::complete(&**repo.store(), repo.ring(), repo.id())?;
@@ -201,7 +204,9 @@ impl Session {
         self.open = placed
             .as_ref()
             .is_err_and(|error| error.kind() != Kind::Full);
-        match placed? {
+        let placed = placed?;
+        self.decided = placed != Placed::Cannot;
+        match placed {
             Placed::Mine => {}
             Placed::Taken => return Ok(Outcome::Aborted),
             // A plain put could go over an ABORT.
@@ -222,14 +227,49 @@ impl Session {
 
     /// P9, also for a session that ends without a commit: its intents go, as far as the mirror lets them. Where the slot was
     /// asked for and nothing answered they stay: it may yet come to hold COMMIT, and whoever collects has to see to that.
+    ///
+    /// Where nothing can be deleted they stay for whoever collects, who clears those of sessions that were decided. One that
+    /// was not is given up in its own slot: else every prune would wait for it a day, or for ever.
     pub fn end(self, monitor: &dyn Monitor) {
         if self.open {
             return;
         }
+        let mut stays = !self.repo.can_delete();
         for n in 0..self.intents {
-            if let Err(error) = self.repo.store().delete(&self.intent_name(n)) {
-                monitor.problem(&error);
+            if stays {
+                break;
             }
+            match self.repo.store().delete(&self.intent_name(n)) {
+                Err(error) if error.kind() == Kind::Refused => stays = true,
+                Err(error) => monitor.problem(&error),
+                Ok(()) => {}
+            }
+        }
+        if stays
+            && !self.decided
+            && let Err(error) = self.give_up()
+        {
+            monitor.problem(&error);
+        }
+    }
+
+    /// Fills the own slot with ABORT: nobody else writes COMMIT there, and this session has not asked to.
+    fn give_up(&self) -> Result<()> {
+        let slot = CommitSlot::Abort {
+            mark: Id::new([0; 32]),
+            by: self.writer.device,
+        };
+        let bytes = seal(
+            &self.sealer,
+            ObjectKind::Commit,
+            &slot.encode(),
+            &*self.host,
+        )?;
+        let name = Name::new(Folder::Commits, &to_hex(&self.id)).expect("a session is 32 digits");
+        let (store, payload) = (self.repo.store(), Payload::new(bytes));
+        match self.repo.mirror().is_some_and(|record| record.cas) {
+            true => store.put_if_absent(&name, &payload).map(drop),
+            false => store.put(&name, &payload),
         }
     }
 }

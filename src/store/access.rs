@@ -32,6 +32,8 @@ pub struct Access {
     pub terminal: bool,
     /// How long a call is tried again before it fails.
     pub patience: Duration,
+    /// How long from now on a bucket of S3 keeps each object that is put, whatever anybody asks; nothing for others.
+    pub retention: Option<Duration>,
     /// The ssh program and its leading arguments.
     pub ssh: Vec<OsString>,
     /// The rclone program and its leading arguments.
@@ -58,6 +60,7 @@ impl Access {
             roots: None,
             terminal: false,
             patience: Self::PATIENCE,
+            retention: None,
             ssh: vec!["ssh".into()],
             rclone: vec!["rclone".into()],
             limits,

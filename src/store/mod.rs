@@ -4,6 +4,7 @@ pub mod access;
 pub mod address;
 #[cfg(feature = "remote")]
 mod answer;
+pub mod append_only;
 #[cfg(feature = "remote")]
 pub mod bucket;
 pub mod calls;

@@ -87,6 +87,8 @@ pub enum Event<'a> {
         packs: u64,
         snapshots: u64,
         waits: u64,
+        /// Objects that the place does not let go yet.
+        deferred: u64,
     },
     /// An object that is not what it should be.
     Damage {
@@ -238,6 +240,7 @@ pub struct HeldEvent {
     pub(crate) damaged: u64,
     pub(crate) without_parity: u64,
     pub(crate) delete: bool,
+    pub(crate) append_only: bool,
 }
 
 /// One snapshot, as `backup` made it or `snapshots` lists it.

@@ -8,6 +8,8 @@ mod heal;
 mod init;
 mod key;
 mod ledger;
+#[cfg(feature = "remote")]
+mod locks;
 mod ls;
 mod mirror;
 mod parity;

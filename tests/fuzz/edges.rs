@@ -168,6 +168,7 @@ pub(crate) fn config(bytes: &[u8]) -> bool {
         location: &location,
         site: Some("a \"site\"\n"),
         parity: Some("5%"),
+        append_only: false,
     };
     let longer = format!("{text}{}", config::mirror_text("new-one", &new));
     if let (Ok(longer), false) = (config::parse(&longer, ""), location.is_empty()) {

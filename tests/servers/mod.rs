@@ -3,6 +3,7 @@
 mod faults;
 mod http;
 mod kills;
+mod locks;
 mod mirrors;
 mod probes;
 mod proxies;

@@ -512,7 +512,7 @@ impl Client {
         self.write_all(places, what, |_| ()).map(drop)
     }
 
-    /// Prunes every mirror.
+    /// Prunes every mirror on which something can be deleted.
     pub(crate) fn prune(
         &self,
         places: &Places,
@@ -526,7 +526,8 @@ impl Client {
             writer: author.writer(),
             monitor,
         };
-        let on: Vec<_> = mirrors.here.iter().collect();
+        let on = mirrors.here.iter().filter(|mirror| mirror.can_delete());
+        let on: Vec<_> = on.collect();
         prune::run(&mirrors, &on, options, (&author, by))
     }
 

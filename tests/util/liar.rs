@@ -24,6 +24,8 @@ pub(crate) enum Lie {
     NoCondition,
     /// No pack is listed.
     ShortLists,
+    /// What is there stays.
+    Keeps,
 }
 
 /// The server; it lives as long as the test.
@@ -71,6 +73,7 @@ fn refusal(asked: &Asked, lie: Lie) -> Option<Answer> {
         )),
         Lie::NoBucket => Some(error("404 Not Found", "NoSuchBucket")),
         Lie::Refuses => Some(error("403 Forbidden", "SignatureDoesNotMatch")),
+        Lie::Keeps if asked.method == "DELETE" => Some(error("403 Forbidden", "AccessDenied")),
         Lie::Full if asked.method == "PUT" => Some(say("507 Insufficient Storage", "")),
         _ => None,
     }

@@ -285,3 +285,12 @@ pub(crate) fn contents(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     found.sort();
     found
 }
+
+/// A line of the story that a test tells where it fails, or where somebody wants to hear it.
+#[expect(
+    clippy::print_stdout,
+    reason = "the runner keeps it back until it is wanted"
+)]
+pub(crate) fn say(line: &str) {
+    println!("{line}");
+}

@@ -5,6 +5,7 @@
 //! What was acknowledged is there, for ever: whoever looks when the weather has cleared finds it.
 
 use crate::client::Dice;
+use crate::util::say;
 use heirloom::error::{Error, Kind, Result};
 use heirloom::name::{Folder, Name};
 use heirloom::store::memory::MemoryStore;
@@ -136,7 +137,7 @@ impl Storm {
     fn write<T>(&self, late: Late, what: String, act: impl FnOnce() -> Result<T>) -> Result<T> {
         let fate = self.fate();
         if std::env::var_os("HEIRLOOM_SEED").is_some() {
-            println!("{what}: {fate:?}");
+            say(&format!("{what}: {fate:?}"));
         }
         match fate {
             Fate::Well | Fate::Lies(_) => return act(),

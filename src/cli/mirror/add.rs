@@ -14,6 +14,7 @@ use crate::mirror::probe::{self, Probe};
 use crate::repo::look::Look;
 use crate::repo::mirrors::Mirror;
 use crate::store::folder::FolderStore;
+use crate::ui::counted;
 use crate::units::size_to_text;
 use clap::Args;
 use std::ffi::OsString;
@@ -36,6 +37,9 @@ pub struct AddArgs {
     /// a folder, 0 elsewhere]
     #[arg(long, value_name = "PCT", value_parser = parity)]
     parity: Option<String>,
+    /// Never delete anything there from this device, whose credentials need no right to; another machine prunes it
+    #[arg(long)]
+    append_only: bool,
     /// Bring it nothing yet
     #[arg(long)]
     no_sync: bool,
@@ -48,12 +52,13 @@ pub struct AddArgs {
 pub fn run(args: &AddArgs, context: &Context, done: &mut Done) -> Result<()> {
     config::check_name(&args.name)?;
     let mut place = meant(args, context)?;
-    if args.parity.is_some() {
-        if place.configured {
-            let what = format!("heirloom.toml says what {} is", args.name);
-            return Err(Error::new(Kind::Usage, what).hint("set its parity there"));
-        }
+    if place.configured && (args.parity.is_some() || args.append_only) {
+        let what = format!("heirloom.toml says what {} is", args.name);
+        return Err(Error::new(Kind::Usage, what).hint("set its parity and append_only there"));
+    }
+    if !place.configured {
         place.table.parity.clone_from(&args.parity);
+        place.table.append_only |= args.append_only;
     }
     let mut opened = open::repository(context)?;
     let held = open::hold(context, &mut opened.mirrors)?;
@@ -79,6 +84,7 @@ pub fn run(args: &AddArgs, context: &Context, done: &mut Done) -> Result<()> {
         name,
         repo: Arc::new(repo),
         parity: place.parity()?,
+        append_only: place.table.append_only,
     };
     if !place.configured {
         let repository = to_hex(opened.whole().id().as_bytes());
@@ -152,6 +158,7 @@ fn enter(
         location: &location,
         site,
         parity: place.table.parity.as_deref(),
+        append_only: place.table.append_only,
     };
     configuration::write_mirror(context, repository, name, &new)
 }
@@ -177,6 +184,12 @@ pub fn tell_probe(context: &Context, found: &Probe) {
             "put-if-absent: {against}; backups are safe all the same, and a prune may have to wait"
         ));
     }
+    if !found.delete_tried {
+        ui.note(&format!(
+            "{} of this trial stay below tmp there, since this device deletes nothing: heirloom mirror test on a machine that does clears them after a day",
+            counted(found.left, "small object", "small objects")
+        ));
+    }
     let rate = |rate: Option<u64>| {
         rate.map_or_else(
             || "?".to_owned(),
@@ -198,10 +211,14 @@ fn words(found: &Probe) -> String {
         ("read after write", found.read_after_write),
         ("listing complete", found.list_after_write),
         ("ranged read", found.ranges),
-        ("delete", found.delete),
     ];
     let word = |(what, is): &(&str, bool)| format!("{what} {}", if *is { "yes" } else { "no" });
-    all.iter().map(word).collect::<Vec<_>>().join(" · ")
+    let mut words: Vec<_> = all.iter().map(word).collect();
+    words.push(match (found.delete_tried, found.delete) {
+        (false, _) => "delete not tried".to_owned(),
+        (true, is) => word(&("delete", is)),
+    });
+    words.join(" · ")
 }
 
 /// Calls out what the new mirror shares with one that is there.

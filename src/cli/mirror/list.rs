@@ -81,6 +81,8 @@ struct Held {
     without_parity: u64,
     /// Whether objects can be deleted there.
     delete: bool,
+    /// Whether heirloom.toml says that this device deletes nothing there.
+    append_only: bool,
 }
 
 fn held_there(context: &Context, mirror: &Mirror) -> Result<Held> {
@@ -95,6 +97,7 @@ fn held_there(context: &Context, mirror: &Mirror) -> Result<Held> {
         damaged: known.ledger.damaged().len(),
         without_parity: wanted.map_or(0, |percent| known.without_parity(percent)),
         delete: mirror.can_delete(),
+        append_only: mirror.append_only,
     })
 }
 
@@ -144,8 +147,10 @@ fn tell_state(
             count_to_text(held.without_parity)
         ));
     }
-    if !held.delete {
-        words.push("cannot delete".to_owned());
+    match (held.append_only, held.delete) {
+        (true, _) => words.push("append_only".to_owned()),
+        (false, false) => words.push("cannot delete".to_owned()),
+        (false, true) => {}
     }
     words.push(held.location.clone());
     context.ui().line(&words.join("  "));
@@ -162,6 +167,7 @@ fn tell_state(
             damaged: held.damaged as u64,
             without_parity: held.without_parity,
             delete: held.delete,
+            append_only: held.append_only,
         }),
     });
 }

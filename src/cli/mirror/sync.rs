@@ -150,6 +150,13 @@ fn tell_sync(
     for words in parity_words(parity) {
         ui.line(&format!("{name}  {words}"));
     }
+    if report.slots_kept > 0 {
+        let slots = counted(report.slots_kept, "removed key slot", "removed key slots");
+        let what = format!("{name} still opens with {slots}, since nothing is deleted there");
+        let next = "heirloom mirror sync on a machine that may delete there";
+        ui.line(&format!("! {what}         next: {next}"));
+        done.add(Outcome::Behind, what);
+    }
     if report.is_nothing() {
         ui.line(&format!("{name} is current, nothing was missing"));
         return;

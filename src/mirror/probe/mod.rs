@@ -4,14 +4,16 @@
 //! after its next start. So what a store does not claim is not tried, and what it claims holds until a trial speaks
 //! against it.
 
-use crate::error::{Error, Kind, Result};
+mod races;
+
+use crate::error::{Kind, Result};
 use crate::format::facts::{Fact, Facts};
 use crate::host::Host;
 use crate::limits::MIB;
 use crate::name::{Folder, Name};
-use crate::store::{Listed, Payload, Placed, Store};
+use crate::store::{Listed, Payload, Store};
 use std::collections::BTreeMap;
-use std::sync::{Barrier, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 /// Small objects of a whole trial and of a quick one.
@@ -21,9 +23,6 @@ const SMALL_BYTES: usize = 4096;
 const LARGE_BYTES: usize = 40 * MIB;
 /// Read back in pieces: the object itself is in memory already.
 const PIECE_BYTES: usize = 8 * MIB;
-const WRITERS: usize = 8;
-const ROUNDS_MAX: u32 = 20;
-const ROUNDS_TIME: Duration = Duration::from_secs(10);
 const DAY: i64 = 24 * 3600;
 
 /// What was found.
@@ -45,7 +44,9 @@ pub struct Probe {
     pub ranges: bool,
     /// Objects can be deleted.
     pub delete: bool,
-    /// Objects of the trial that could not be deleted.
+    /// That was tried: not where the store says itself that nothing is deleted there.
+    pub delete_tried: bool,
+    /// Objects of the trial that could not be deleted, or were not to be.
     pub left: u64,
     /// How long a small read takes, in the middle of all that were made.
     pub latency: Duration,
@@ -63,14 +64,18 @@ impl Probe {
     /// What the marker records: whether put-if-absent has one winner there, and the rest.
     pub fn facts(&self) -> (bool, Facts) {
         let mut facts = Facts::new();
-        facts.insert("delete".to_owned(), Fact::Bool(self.delete));
+        // What one device does not try says nothing of others.
+        if self.delete_tried {
+            facts.insert("delete".to_owned(), Fact::Bool(self.delete));
+        }
         facts.insert("range".to_owned(), Fact::Bool(self.ranges));
         (self.put_if_absent, facts)
     }
 }
 
 /// Tries the store out and cleans up. A quick trial makes a few small objects and the two writes to one name, and no
-/// races; it measures no rates.
+/// races; it measures no rates. Where the store deletes nothing no delete is tried: then a whole trial is as small as a quick
+/// one but for its races, and what it made stays until a machine that deletes there tries the place out.
 ///
 /// # Errors
 /// Those of a store that is unreachable or takes nothing at all. What it answers wrongly is no error but found.
@@ -99,12 +104,17 @@ struct Trial<'a> {
 
 impl Trial<'_> {
     fn run(&self, found: &mut Probe, quick: bool) -> Result<()> {
-        self.small(found, if quick { SMALL.1 } else { SMALL.0 })?;
+        let few = quick || !self.deletes();
+        self.small(found, if few { SMALL.1 } else { SMALL.0 })?;
         self.slots(found, quick)?;
-        if !quick {
+        if !few {
             self.large(found)?;
         }
         Ok(())
+    }
+
+    fn deletes(&self) -> bool {
+        self.store.location().abilities.delete
     }
 
     /// A new name below `tmp/`, and the day in it: what a trial leaves that was killed goes with one of the next days.
@@ -126,6 +136,9 @@ impl Trial<'_> {
     }
 
     fn clear_old(&self) -> Result<()> {
+        if !self.deletes() {
+            return Ok(());
+        }
         let mut old = Vec::new();
         self.store
             .list(Folder::Tmp, &mut |listed| {
@@ -180,6 +193,10 @@ impl Trial<'_> {
         let is_listed =
             |(name, payload): &(Name, Payload)| listed.get(name) == Some(&(payload.len() as u64));
         found.list_after_write = objects.iter().all(is_listed);
+        found.delete_tried = self.deletes();
+        if !found.delete_tried {
+            return Ok(());
+        }
         found.delete = true;
         for (name, _) in &objects {
             found.delete &= answered(self.store.delete(name))?.is_some();
@@ -215,107 +232,6 @@ impl Trial<'_> {
             Ok(())
         })?;
         Ok((listed, strangers))
-    }
-
-    fn slots(&self, found: &mut Probe, quick: bool) -> Result<()> {
-        let against = match self.two_writes()? {
-            Verdict::Cannot => return Ok(()),
-            Verdict::Against(why) => Some(why),
-            Verdict::Sound if quick => None,
-            Verdict::Sound => self.races(found)?,
-        };
-        found.put_if_absent = against.is_none();
-        found.against = against;
-        Ok(())
-    }
-
-    /// A, then B to one name: B must be told, and A's bytes must stay.
-    fn two_writes(&self) -> Result<Verdict> {
-        let name = self.name();
-        let (a, b) = (self.noise(SMALL_BYTES), self.noise(SMALL_BYTES));
-        let steps = [
-            (
-                &a,
-                Placed::Mine,
-                "a new name was not given to its only writer",
-            ),
-            (
-                &b,
-                Placed::Taken,
-                "a second writer was told that the name is its own",
-            ),
-            (&a, Placed::Mine, "the first writer was not known again"),
-        ];
-        for (payload, expected, wrong) in steps {
-            match self.store.put_if_absent(&name, payload)? {
-                Placed::Cannot => return Ok(Verdict::Cannot),
-                placed if placed != expected => return Ok(Verdict::Against(wrong.to_owned())),
-                _ => {}
-            }
-            let stands = answered(self.store.get(&name, SMALL_BYTES as u64))?;
-            if stands.is_none_or(|bytes| bytes[..] != a[..]) {
-                return Ok(Verdict::Against(
-                    "the first writer's bytes did not stay".to_owned(),
-                ));
-            }
-        }
-        Ok(Verdict::Sound)
-    }
-
-    /// Races until there were enough or time is up; what speaks against the store, if anything does.
-    fn races(&self, found: &mut Probe) -> Result<Option<String>> {
-        let begun = self.host.elapsed();
-        while found.rounds < ROUNDS_MAX && self.host.elapsed().saturating_sub(begun) < ROUNDS_TIME {
-            found.rounds += 1;
-            if let Some(why) = self.race()? {
-                return Ok(Some(why));
-            }
-        }
-        Ok(None)
-    }
-
-    fn race(&self) -> Result<Option<String>> {
-        let name = self.name();
-        let payloads: Vec<Payload> = (0..WRITERS).map(|_| self.noise(SMALL_BYTES)).collect();
-        let start = Barrier::new(WRITERS);
-        let answers: Vec<Result<Placed>> = std::thread::scope(|scope| {
-            let write = |payload| {
-                let (name, start) = (&name, &start);
-                scope.spawn(move || {
-                    start.wait();
-                    self.store.put_if_absent(name, payload)
-                })
-            };
-            let threads: Vec<_> = payloads.iter().map(write).collect();
-            let panicked =
-                || Error::new(Kind::Other, "try a race of writers").because("a thread panicked");
-            let join = |thread: std::thread::ScopedJoinHandle<'_, Result<Placed>>| {
-                thread.join().unwrap_or_else(|_| Err(panicked()))
-            };
-            threads.into_iter().map(join).collect()
-        });
-        let mut winners = Vec::new();
-        for (answer, payload) in answers.into_iter().zip(&payloads) {
-            match answer? {
-                Placed::Mine => winners.push(payload),
-                Placed::Taken => {}
-                Placed::Cannot => return Ok(Some("in a race it was unable to decide".to_owned())),
-            }
-        }
-        let [winner] = winners[..] else {
-            return Ok(Some(format!(
-                "a race of {WRITERS} writers had {} winners",
-                winners.len()
-            )));
-        };
-        let stands = answered(self.store.get(&name, SMALL_BYTES as u64))?;
-        self.store.delete(&name).or_else(ignore_refusal)?;
-        if stands.is_none_or(|bytes| bytes[..] != winner[..]) {
-            return Ok(Some(
-                "after a race others' bytes stood there than the winner's".to_owned(),
-            ));
-        }
-        Ok(None)
     }
 
     fn large(&self, found: &mut Probe) -> Result<()> {
@@ -357,6 +273,10 @@ impl Trial<'_> {
 
     fn clean(&self, found: &mut Probe) -> Result<()> {
         let made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        if !self.deletes() {
+            found.left = made.len() as u64;
+            return Ok(());
+        }
         for name in made.iter() {
             match self.store.delete(name) {
                 Err(error) if error.kind() == Kind::Unreachable => return Err(error),
@@ -371,12 +291,6 @@ impl Trial<'_> {
     }
 }
 
-enum Verdict {
-    Sound,
-    Cannot,
-    Against(String),
-}
-
 /// `None` where the store answered, and not with what was asked for. No answer at all stays an error.
 fn answered<T>(result: Result<T>) -> Result<Option<T>> {
     match result {
@@ -384,10 +298,6 @@ fn answered<T>(result: Result<T>) -> Result<Option<T>> {
         Err(error) if error.kind() == Kind::Unreachable => Err(error),
         Err(_) => Ok(None),
     }
-}
-
-fn ignore_refusal(error: Error) -> Result<()> {
-    answered::<()>(Err(error)).map(drop)
 }
 
 fn rate(time: Duration) -> Option<u64> {

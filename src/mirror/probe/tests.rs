@@ -2,8 +2,11 @@
 
 use crate::error::{Error, Kind, Result};
 use crate::host::{FixedHost, Host, Timestamp};
-use crate::mirror::probe::{Probe, ROUNDS_MAX, probe};
+use crate::mirror::probe::races::ROUNDS_MAX;
+use crate::mirror::probe::{Probe, probe};
 use crate::name::{Folder, Name};
+use crate::store::append_only::AppendOnly;
+use crate::store::calls::{Call, Counted};
 use crate::store::memory::MemoryStore;
 use crate::store::{Abilities, Listed, Location, Payload, Placed, Store};
 use std::ops::Range;
@@ -182,6 +185,7 @@ fn a_sound_store_passes() {
         list_after_delete: true,
         ranges: true,
         delete: true,
+        delete_tried: true,
         left: 0,
         latency: Duration::from_millis(1),
         upload: Some(second),
@@ -273,6 +277,29 @@ fn what_is_not_claimed_is_not_tried() {
         (found.put_if_absent, found.against, found.rounds),
         (false, None, 0)
     );
+}
+
+#[test]
+fn where_nothing_is_deleted_no_delete_is_tried_and_little_stays() {
+    let store = Counted::new(AppendOnly::new(MemoryStore::new("memory")));
+    let found = probe(&store, &host(), false).unwrap();
+    assert_eq!(store.count(Call::Delete), 0);
+    assert!(!found.delete_tried && !found.facts().1.contains_key("delete"));
+    assert!(found.put_if_absent && found.rounds > 0 && found.ranges && found.list_after_write);
+    let (left, _) = size(&store);
+    assert_eq!(left, found.left);
+    assert!(left < 32, "{found:?}");
+}
+
+fn size(store: &dyn Store) -> (u64, u64) {
+    let (mut objects, mut bytes) = (0, 0);
+    let strangers = store.list(Folder::Tmp, &mut |listed| {
+        objects += 1;
+        bytes += listed.len;
+        Ok(())
+    });
+    assert_eq!(strangers.unwrap(), 0);
+    (objects, bytes)
 }
 
 #[test]

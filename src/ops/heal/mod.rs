@@ -14,7 +14,7 @@ use crate::format::chain::{Entry, What};
 use crate::format::commit::CommitSlot;
 use crate::format::ledger::LEVEL_STORED;
 use crate::id::Id;
-use crate::mirror::heal::{Heal, Healed};
+use crate::mirror::heal::{Heal, Healed, discard};
 use crate::mirror::parity::{Brought, PERCENT};
 use crate::mirror::scrub;
 use crate::monitor::Monitor;
@@ -190,19 +190,23 @@ fn objects(
         }
         // A ledger record belongs to one mirror, and costs no more than another reading.
         if name.folder() == Folder::Ledger {
-            if !options.dry_run {
-                repo.store().delete(&name)?;
+            if !options.dry_run && !discard(&**repo.store(), &name)? {
+                report.objects.push((name, Healed::Stays));
             }
             continue;
         }
-        let healed = heal.object(&name)?;
+        let mut healed = heal.object(&name)?;
         // Read again it has the bytes of its name, so whatever is wrong is not for another mirror to mend.
         if healed == Healed::Unstable && found.told.contains(&name) {
             continue;
         }
         // An index run can be made again from the packs, so one that nobody has goes.
-        if name.folder() == Folder::Index && healed == Healed::Left && !options.dry_run {
-            repo.store().delete(&name)?;
+        if name.folder() == Folder::Index
+            && healed == Healed::Left
+            && !options.dry_run
+            && !discard(&**repo.store(), &name)?
+        {
+            healed = Healed::Stays;
         }
         report.objects.push((name, healed));
     }

@@ -2,6 +2,7 @@
 
 use crate::error::Result;
 use crate::format::ledger::LEVEL_STORED;
+use crate::mirror::heal::Healed;
 use crate::mirror::scrub::Scrubbed;
 use crate::name::{Folder, Name};
 use crate::ops::by::By;
@@ -38,7 +39,9 @@ pub fn healed(
     let replaced = report.objects.iter();
     let replaced = replaced.filter(|(_, healed)| healed.is_well());
     let mut good: Vec<Name> = replaced.map(|(name, _)| name.clone()).collect();
-    let left: BTreeSet<_> = report.left().cloned().collect();
+    let left = report.objects.iter();
+    let left = left.filter(|(_, healed)| matches!(healed, Healed::Left | Healed::Stays));
+    let left: BTreeSet<_> = left.map(|(name, _)| name.clone()).collect();
     let open = |name: &&Name| !good.contains(name) && !left.contains(name);
     let unsure: Vec<&Name> = found.told.iter().filter(open).collect();
     if unsure.is_empty() {

@@ -111,7 +111,7 @@ pub fn run(
     let presence;
     (collected.carried, presence) = carry_all(whole, repo, listed, needed, by)?;
     // Before any slot goes: an intent without one is a session that has not ended.
-    waiting::clear(mirror, by)?;
+    collected.refused += waiting::clear(mirror, by)?;
     // Entries first: one whose packs have gone would stand in the way of whoever walks it.
     delete_entries(mirror, &chains, &purged, &mut collected)?;
     delete_packs(mirror, &presence, &marks, by, &mut collected)?;

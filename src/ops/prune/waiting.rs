@@ -189,11 +189,12 @@ fn abort(mirror: &Mirror, open: &Open, marks: &BTreeMap<Id, Mark>, by: By<'_>) -
     }
 }
 
-/// Deletes the intents of sessions that were decided: whoever put them may have died before.
+/// Deletes the intents of sessions that were decided: whoever put them may have died before, or deletes nothing. Returns how
+/// many the place does not let go.
 ///
 /// # Errors
 /// Those of the store.
-pub(super) fn clear(mirror: &Mirror, by: By<'_>) -> Result<()> {
+pub(super) fn clear(mirror: &Mirror, by: By<'_>) -> Result<u64> {
     let store = mirror.repo.store();
     let mut slots = BTreeSet::new();
     store.list(Folder::Commits, &mut |listed| {
@@ -209,10 +210,13 @@ pub(super) fn clear(mirror: &Mirror, by: By<'_>) -> Result<()> {
         }
         Ok(())
     })?;
+    let mut refused = 0;
     for name in decided {
-        if let Err(error) = store.delete(&name) {
-            by.monitor.problem(&error);
+        match store.delete(&name) {
+            Err(error) if error.kind() == Kind::Refused => refused += 1,
+            Err(error) => by.monitor.problem(&error),
+            Ok(()) => {}
         }
     }
-    Ok(())
+    Ok(refused)
 }

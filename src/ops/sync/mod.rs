@@ -45,12 +45,18 @@ pub struct Report {
     pub bytes: u64,
     /// Snapshots that stay behind, since no mirror has all they need.
     pub left: Vec<Id>,
+    /// Removed key slots that open this mirror all the same, since nothing is deleted there.
+    pub slots_kept: u64,
 }
 
 impl Report {
     /// Whether nothing was to be done.
     pub fn is_nothing(&self) -> bool {
-        *self == Self::default()
+        let nothing = Self {
+            slots_kept: self.slots_kept,
+            ..Self::default()
+        };
+        *self == nothing
     }
 }
 
@@ -80,7 +86,7 @@ pub struct New<'a> {
 pub fn run_with(from: &Look, to: &Arc<Repo>, new: Option<New<'_>>, by: By<'_>) -> Result<Report> {
     publish::persist("sync", || {
         let mut chains = Chains::read_to_write(to, by.monitor)?;
-        bring_keys(from, to, &chains)?;
+        let slots_kept = bring_keys(from, to, &chains)?;
         bring_marks(from, to, &marks_of(to)?)?;
         create::put_missing_rescue_files(&**to.store())?;
         let purpose = new.map_or("sync", |new| new.purpose);
@@ -88,7 +94,11 @@ pub fn run_with(from: &Look, to: &Arc<Repo>, new: Option<New<'_>>, by: By<'_>) -
         let new = new.map(|new| new.entry);
         let brought = within_with(from, &mut session, &mut chains, new, by);
         session.end(by.monitor);
-        brought
+        let told = |report| Report {
+            slots_kept,
+            ..report
+        };
+        Ok(brought?.map(told))
     })
 }
 

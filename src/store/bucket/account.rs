@@ -8,24 +8,19 @@ use crate::host::Host;
 use crate::store::access::{Access, Secret};
 use crate::store::address::{BucketAddress, Provider, Settings};
 use crate::store::answer::seconds_since_1970;
+use crate::store::bucket::clients::{Clients, locked};
 use crate::store::bucket::connector::{Connector, note_secret};
 use crate::store::wire::{Wire, is_loopback};
 use async_trait::async_trait;
+use object_store::RetryConfig;
 use object_store::aws::{AmazonS3Builder, AmazonS3ConfigKey, AwsCredential, Checksum};
 use object_store::azure::{AzureConfigKey, MicrosoftAzureBuilder};
 use object_store::client::CredentialProvider;
 use object_store::gcp::{GoogleCloudStorageBuilder, GoogleConfigKey};
-use object_store::list::PaginatedListStore;
-use object_store::{ObjectStore, RetryConfig};
 use std::fmt;
 use std::str::FromStr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
-
-/// A client that reads, writes and lists by the page.
-pub(super) trait Client: ObjectStore + PaginatedListStore {}
-
-impl<T: ObjectStore + PaginatedListStore> Client for T {}
 
 /// Credentials are asked for anew so long before they expire.
 const EARLY: i64 = 5 * 60;
@@ -70,7 +65,7 @@ pub(super) fn open(
     address: &BucketAddress,
     settings: &Settings,
     access: &Access,
-) -> Result<Arc<dyn Client>> {
+) -> Result<Clients> {
     if let Some(endpoint) = &settings.endpoint {
         check_endpoint(endpoint, settings.allow_http)?;
     }
@@ -132,7 +127,7 @@ fn s3(
     settings: &Settings,
     access: &Access,
     wire: Connector,
-) -> Result<Arc<dyn Client>> {
+) -> Result<Clients> {
     let bucket = &address.bucket;
     // A bucket's name with dots in it fits no certificate.
     let in_path = settings
@@ -164,7 +159,7 @@ fn s3(
             kept: Mutex::default(),
         }));
     }
-    let client = builder
+    let builder = builder
         .with_bucket_name(bucket)
         .with_virtual_hosted_style_request(!in_path)
         .with_checksum_algorithm(Checksum::SHA256)
@@ -172,10 +167,14 @@ fn s3(
         .with_disable_bulk_delete(true)
         .with_allow_http(true)
         .with_retry(never_again())
-        .with_http_connector(wire)
-        .build()
-        .map_err(unusable)?;
-    Ok(Arc::new(client))
+        .with_http_connector(wire);
+    let plain = builder.clone().build().map_err(unusable)?;
+    let mut clients = Clients::one(plain);
+    if let Some(time) = access.retention {
+        let locking = builder.with_client_options(locked(time, access)?);
+        clients.locking = Arc::new(locking.build().map_err(unusable)?);
+    }
+    Ok(clients)
 }
 
 fn gcs(
@@ -183,7 +182,7 @@ fn gcs(
     settings: &Settings,
     access: &Access,
     wire: Connector,
-) -> Result<Arc<dyn Client>> {
+) -> Result<Clients> {
     let mut builder = GoogleCloudStorageBuilder::new();
     if let Some(secret) = &access.secret {
         let lines = secret()?;
@@ -214,7 +213,7 @@ fn gcs(
         .with_http_connector(wire)
         .build()
         .map_err(unusable)?;
-    Ok(Arc::new(client))
+    Ok(Clients::one(client))
 }
 
 fn azure(
@@ -223,7 +222,7 @@ fn azure(
     settings: &Settings,
     access: &Access,
     wire: Connector,
-) -> Result<Arc<dyn Client>> {
+) -> Result<Clients> {
     let mut builder = MicrosoftAzureBuilder::new();
     if let Some(secret) = &access.secret {
         let lines = secret()?;
@@ -255,7 +254,7 @@ fn azure(
         .with_http_connector(wire)
         .build()
         .map_err(unusable)?;
-    Ok(Arc::new(client))
+    Ok(Clients::one(client))
 }
 
 fn unfit(expected: &str) -> Error {

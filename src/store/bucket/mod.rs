@@ -10,6 +10,7 @@
 //! - Objects appear whole under their names; nothing is ever written under `tmp/` but probes.
 
 mod account;
+mod clients;
 mod connector;
 mod deleting;
 mod listing;
@@ -20,7 +21,7 @@ use crate::name::{Folder, Name};
 use crate::store::access::Access;
 use crate::store::address::{BucketAddress, Provider, Settings};
 use crate::store::answer::lost;
-use crate::store::bucket::account::Client;
+use crate::store::bucket::clients::Client;
 use crate::store::bucket::connector::{Heard, hearing};
 use crate::store::retry::Trouble;
 use crate::store::runtime::wait;
@@ -55,10 +56,15 @@ const KEPT: [&str; 7] = [
     "object lock",
     "LeaseId",
 ];
+/// The words by which a bucket says that it locks nothing.
+const NO_LOCK: [&str; 2] = ["ObjectLockConfiguration", "Object Lock"];
+
 /// The objects in one bucket, below one prefix.
 pub struct BucketStore {
     location: Location,
     client: Arc<dyn Client>,
+    /// Puts the objects of the repository; with a lock where one was asked for.
+    locking: Arc<dyn Client>,
     prefix: String,
     tag: String,
     host: Arc<dyn Host>,
@@ -81,6 +87,7 @@ impl BucketStore {
             })?;
             prefix.push('/');
         }
+        let clients = account::open(address, settings, access)?;
         Ok(Self {
             location: Location {
                 address: address.to_string(),
@@ -90,7 +97,8 @@ impl BucketStore {
                     ranges: true,
                 },
             },
-            client: account::open(address, settings, access)?,
+            client: clients.plain,
+            locking: clients.locking,
             prefix,
             tag: access.tag.clone(),
             host: access.host.clone(),
@@ -158,9 +166,14 @@ impl BucketStore {
     ) -> (object_store::Result<()>, Heard) {
         let path = self.path(name);
         let options = PutOptions::from(mode);
+        // What lies below tmp/ belongs to no snapshot and may go at once.
+        let client = match name.folder() {
+            Folder::Tmp => &self.client,
+            _ => &self.locking,
+        };
         let (sent, heard) = wait(hearing(async {
             let bytes = PutPayload::from_bytes(Bytes::from_owner(payload.clone()));
-            let sent = self.client.put_opts(&path, bytes, options);
+            let sent = client.put_opts(&path, bytes, options);
             sent.await.map(|_| ())
         }));
         // A success whose head misses something that only the crate wants is a success.
@@ -271,7 +284,14 @@ impl Store for BucketStore {
 
     fn put(&self, name: &Name, payload: &Payload) -> Result<()> {
         let (sent, heard) = self.send(name, payload, PutMode::Overwrite);
-        sent.map_err(|error| self.fault(self.location.writing(name), &error, heard))
+        sent.map_err(|error| {
+            let unlocked = heard.says(&NO_LOCK);
+            let fault = self.fault(self.location.writing(name), &error, heard);
+            match unlocked {
+                true => fault.hint("object_lock needs a bucket that was made with Object Lock"),
+                false => fault,
+            }
+        })
     }
 
     fn put_if_absent(&self, name: &Name, payload: &Payload) -> Result<Placed> {

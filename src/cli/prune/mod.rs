@@ -1,20 +1,20 @@
 //! `prune`: space taken back from what no snapshot needs.
 
+mod tell;
+
 use crate::cli::context::Context;
 use crate::cli::exit::{Done, Outcome};
 use crate::cli::keep;
 use crate::cli::mirror::sync;
 use crate::cli::open::{self, Held, Opened};
+use crate::cli::places;
 use crate::error::{Error, Kind, Result};
 use crate::ops::parity;
 use crate::ops::prune::collect::Collected;
-use crate::ops::prune::plan::{Limits, Plan};
-use crate::ops::prune::waiting::Waits;
+use crate::ops::prune::plan::Limits;
 use crate::ops::prune::{self, Options, Report};
 use crate::repo::chain::Chains;
 use crate::repo::mirrors::Mirror;
-use crate::ui::counted;
-use crate::ui::json::Event;
 use crate::units::{duration_to_text, size_from_text, size_to_text};
 use clap::Args;
 use std::time::Duration;
@@ -52,6 +52,9 @@ pub struct PruneArgs {
 /// Those of opening; `Usage`, `Refused`, `Interrupted`. What became of each mirror is an outcome.
 pub fn run(args: &PruneArgs, context: &Context) -> Result<Done> {
     let options = options(args, context)?;
+    if !args.dry_run {
+        require_not_append_only(context)?;
+    }
     let mut opened = open::repository(context)?;
     let held = open::hold(context, &mut opened.mirrors)?;
     let mut done = Done::well();
@@ -60,7 +63,7 @@ pub fn run(args: &PruneArgs, context: &Context) -> Result<Done> {
         let plan = prune::rehearse(&opened.mirrors, &options, by)?;
         held.wrote_nothing();
         context.ui().end_progress();
-        tell_plan(context, &plan);
+        tell::plan(context, &plan);
         return Ok(done);
     }
     everywhere(context, (&opened, &held), &options, &mut done)?;
@@ -92,7 +95,7 @@ fn everywhere(
     let on = prunable(context, held, opened, done)?;
     let report = prune::run(&opened.mirrors, &on, options, (&held.author, by))?;
     context.ui().end_progress();
-    tell_all(context, &report, done);
+    tell::report(context, &report, done);
     bring_parity(context, &on, &report, done)?;
     for away in &opened.mirrors.away {
         let what = format!("{} was not pruned: {}", away.name, away.error.chain());
@@ -164,7 +167,7 @@ pub fn carry_out(
         }
         Ok(report) => report,
     };
-    tell_all(context, &report, done);
+    tell::report(context, &report, done);
     bring_parity(context, &may, &report, done)
 }
 
@@ -193,10 +196,32 @@ fn bring_parity(context: &Context, on: &[&Mirror], report: &Report, done: &mut D
     Ok(())
 }
 
+/// Refuses where a mirror is named on which this device deletes nothing; when all are meant, it is skipped.
+fn require_not_append_only(context: &Context) -> Result<()> {
+    let globals = context.globals();
+    if globals.mirror.is_empty() && globals.repo.is_empty() {
+        return Ok(());
+    }
+    let (places, _) = places::all(context)?;
+    match places.iter().find(|place| place.table.append_only) {
+        None => Ok(()),
+        Some(place) => {
+            let what = format!(
+                "{} is append_only: this device deletes nothing there",
+                place.name
+            );
+            Err(Error::new(Kind::Refused, what)
+                .hint("heirloom prune on a machine whose heirloom.toml has it without append_only"))
+        }
+    }
+}
+
 /// Why nothing may be deleted on a mirror.
 enum Obstacle {
     /// It shows a history that it cannot have.
     History(Error),
+    /// This device never deletes there.
+    AppendOnly,
     /// The place does not delete.
     Place,
 }
@@ -210,6 +235,9 @@ fn obstacle(
     let here = Chains::read(&mirror.repo, &**context.ui())?;
     if let Some(finding) = sync::judge(held, mirror, &here, all).first() {
         return Ok(Some(Obstacle::History(finding.error(&mirror.name))));
+    }
+    if mirror.append_only {
+        return Ok(Some(Obstacle::AppendOnly));
     }
     Ok((!mirror.can_delete()).then_some(Obstacle::Place))
 }
@@ -229,6 +257,10 @@ fn prunable<'a>(
                 context.ui().problem(&error);
                 done.add(Outcome::Rollback, error.chain());
             }
+            Some(Obstacle::AppendOnly) => {
+                let line = format!("{}  skipped (append_only)", mirror.name);
+                context.ui().line(&line);
+            }
             Some(Obstacle::Place) => {
                 let line = format!("{}  skipped: nothing can be deleted there", mirror.name);
                 context.ui().line(&line);
@@ -237,23 +269,6 @@ fn prunable<'a>(
         }
     }
     Ok(on)
-}
-
-fn tell_all(context: &Context, report: &Report, done: &mut Done) {
-    for (name, collected) in &report.mirrors {
-        match collected {
-            Ok(collected) => tell(context, name, collected, done),
-            Err(error) => {
-                let told = Error::new(error.kind(), name.clone()).because(error.chain());
-                context.ui().problem(&told);
-                let outcome = match error.kind() {
-                    Kind::Damaged => Outcome::Damage,
-                    _ => Outcome::Behind,
-                };
-                done.add(outcome, format!("{name} was not pruned: {}", error.chain()));
-            }
-        }
-    }
 }
 
 fn options(args: &PruneArgs, context: &Context) -> Result<Options> {
@@ -283,102 +298,4 @@ fn options(args: &PruneArgs, context: &Context) -> Result<Options> {
         wait: context.wait(),
         clock_ok: args.clock_ok,
     })
-}
-
-fn tell_plan(context: &Context, plan: &Plan) {
-    let ui = context.ui();
-    if plan.is_nothing() {
-        ui.line("nothing to prune");
-    }
-    if !plan.entries.is_empty() {
-        let count = plan.entries.len() as u64;
-        ui.line(&format!(
-            "{} go for good",
-            counted(count, "forgotten snapshot", "forgotten snapshots")
-        ));
-    }
-    if !plan.dead.is_empty() {
-        let count = counted(plan.dead.len() as u64, "pack", "packs");
-        ui.line(&format!(
-            "{count} that nobody needs would go: {} on each mirror",
-            size_to_text(plan.dead_bytes)
-        ));
-    }
-    if !plan.moving.is_empty() {
-        let count = counted(plan.moving.len() as u64, "pack", "packs");
-        ui.line(&format!(
-            "{count}, {}, would be written anew with the {} in them that are needed",
-            size_to_text(plan.moving_bytes),
-            size_to_text(plan.moved)
-        ));
-    }
-    ui.event(&Event::Pruned {
-        mirror: None,
-        freed: plan.dead_bytes,
-        rewritten: plan.moved,
-        packs: (plan.dead.len() + plan.moving.len()) as u64,
-        snapshots: plan.entries.len() as u64,
-        waits: 0,
-    });
-}
-
-fn tell(context: &Context, name: &str, collected: &Collected, done: &mut Done) {
-    let ui = context.ui();
-    let mut words = format!("{name}  {} freed", size_to_text(collected.freed));
-    if collected.carried.packed > 0 {
-        words += &format!(", {} rewritten", size_to_text(collected.carried.packed));
-    }
-    if collected.carried.fetched > 0 {
-        words += &format!(", {} fetched", size_to_text(collected.carried.fetched));
-    }
-    if collected.refused > 0 {
-        words += &format!(
-            ", {} locked and deferred",
-            counted(collected.refused, "object", "objects")
-        );
-    }
-    ui.line(&words);
-    for waits in &collected.waits {
-        waiting(context, name, waits);
-    }
-    let kept = collected.carried.kept.len() as u64;
-    if kept > 0 {
-        let what = format!(
-            "{name}: {} with needed blobs that cannot be read stay",
-            counted(kept, "pack", "packs")
-        );
-        ui.line(&format!("! {what}         next: heirloom heal"));
-        done.add(Outcome::Damage, what);
-    }
-    if collected.carried.lost > 0 {
-        let what = format!(
-            "{name}: {} that snapshots need are on no mirror",
-            counted(collected.carried.lost, "blob", "blobs")
-        );
-        ui.line(&format!("! {what}         next: heirloom verify"));
-        done.add(Outcome::Damage, what);
-    }
-    ui.event(&Event::Pruned {
-        mirror: Some(name),
-        freed: collected.freed,
-        rewritten: collected.carried.packed,
-        packs: collected.packs,
-        snapshots: collected.entries,
-        waits: collected.waits.len() as u64,
-    });
-}
-
-/// Somebody is at work, or died at it, and may lean on what is to go.
-fn waiting(context: &Context, name: &str, waits: &Waits) {
-    let began = context.local(waits.started);
-    let what = format!("{name}: a {} that began {began} has not ended", waits.kind);
-    let how = match waits.for_ever {
-        false => {
-            "nothing was deleted; prune again when it has ended; if it has died, it is ended a day after a prune has first seen it"
-        }
-        true => {
-            "nothing was deleted; this place cannot decide between two, so nothing is deleted there before it has ended"
-        }
-    };
-    context.ui().line(&format!("! {what}: {how}"));
 }
