@@ -75,12 +75,17 @@ mod protocol;
 mod proxy;
 /// What a prune leaves.
 mod prune;
+/// Interleavings of sessions and collectors, each as its test says it.
+mod races;
 /// How many calls a verb makes on a mirror.
 mod requests;
 /// What is saved comes back without this program.
 mod rescue;
 /// What is saved comes back.
 mod restore;
+/// A store at whose calls others act.
+#[path = "util/schedule.rs"]
+mod schedule;
 /// An HTTP server that answers as a test tells it to.
 #[cfg(feature = "remote")]
 #[path = "util/script.rs"]
