@@ -16,6 +16,8 @@ mod cli;
 /// One installation of the program, for tests of whole lives.
 #[path = "util/client.rs"]
 mod client;
+/// What a collection does where the place is poor and the world has moved on.
+mod collect;
 /// What an earlier heirloom wrote is read for ever.
 mod compat;
 /// The contract of a store.
