@@ -59,6 +59,8 @@ mod mends;
 mod mirrors;
 /// Random lives of a source, each snapshot compared with the tree as it was.
 mod model;
+/// Names that other systems refuse, confuse or obey.
+mod names;
 /// What a newer version wrote.
 mod newer;
 /// The numbers that FORMAT.txt gives to check against.
@@ -85,6 +87,8 @@ mod requests;
 mod rescue;
 /// What is saved comes back.
 mod restore;
+/// A mirror that shows less than it did, and clocks that are wrong.
+mod rollback;
 /// A store at whose calls others act.
 #[path = "util/schedule.rs"]
 mod schedule;
@@ -100,6 +104,8 @@ mod servers;
 mod several;
 /// Devices and mirrors in bad weather.
 mod sim;
+/// Many key slots, and secrets that were in use once.
+mod slots;
 /// What every source must do.
 mod sources;
 /// A world with two of every kind of object, to be hurt.
