@@ -18,6 +18,8 @@ mod cli;
 mod client;
 /// What a collection does where the place is poor and the world has moved on.
 mod collect;
+/// What opens under two keys opens under one.
+mod commitment;
 /// What an earlier heirloom wrote is read for ever.
 mod compat;
 /// The contract of a store.
