@@ -231,7 +231,7 @@ fn a_cut_body_is_no_object() {
 }
 
 #[test]
-fn more_than_allowed_is_damaged_and_not_read() {
+fn b8_more_than_allowed_is_damaged_and_not_read() {
     let server = Script::new(|_: &Asked, _| {
         let head = "HTTP/1.1 200 OK\r\netag: \"x\"\r\ncontent-length: 99999999999\r\n\r\n";
         Answer::Raw(head.as_bytes().to_vec())
@@ -271,7 +271,7 @@ fn page(token: &str) -> String {
 }
 
 #[test]
-fn a_listing_ends() {
+fn b8_a_listing_ends() {
     let server = Script::new(|_: &Asked, number| say("200 OK", &page(["x", "y", "x"][number % 3])));
     let store = bucket(&server, 0);
     let error = store.list(Folder::Marks, &mut |_| Ok(())).unwrap_err();
@@ -358,4 +358,32 @@ fn a_move_goes_twice_only_to_replace() {
     assert!(asked[0].path.starts_with("/a/tmp/0a1b2c3d-") && asked[2].has("overwrite: T"));
     let destination = format!("destination: http://127.0.0.1:{}/a/mirror", server.port);
     assert!(asked[1].has(&destination) && asked[1].has("authorization: Basic bWU6Y2lhY2Nlc3M="));
+}
+
+/// Credentials and objects go to the server that was named and to no other.
+#[test]
+fn b8_a_redirect_leads_nowhere() {
+    let elsewhere = Arc::new(Script::new(|_: &Asked, _| stored(&payload(1, 100))));
+    for status in [
+        "301 Moved Permanently",
+        "302 Found",
+        "307 Temporary Redirect",
+        "308 Permanent Redirect",
+    ] {
+        let to = format!("location: http://127.0.0.1:{}/box/a/x", elsewhere.port);
+        let server = Script::new(move |_: &Asked, _| {
+            let head = format!(
+                "HTTP/1.1 {status}\r\nconnection: close\r\n{to}\r\ncontent-length: 0\r\n\r\n"
+            );
+            Answer::Raw(head.into_bytes())
+        });
+        for store in [bucket(&server, 0), webdav(&server, 0)] {
+            refused(&*store);
+            store.put(&pack(1), &payload(1, 100)).unwrap_err();
+            store.list(Folder::Marks, &mut |_| Ok(())).unwrap_err();
+            store.delete(&pack(1)).unwrap_err();
+        }
+        assert!(!server.asked().is_empty());
+    }
+    assert_eq!(elsewhere.asked().len(), 0, "nobody was led there");
 }

@@ -302,7 +302,7 @@ fn matrix(wanted: impl Fn(&str) -> bool) {
 }
 
 #[test]
-fn damaged_data_packs_cost_what_lies_in_them() {
+fn e11_damaged_data_packs_cost_what_lies_in_them() {
     matrix(|label| label.contains("data pack"));
 }
 

@@ -157,7 +157,7 @@ const ROOM: u64 = 256 * KIB;
 
 /// The disk grows by four pages at a time, so it is full at one write after the other.
 #[test]
-fn a_disk_that_is_full_at_any_write_leaves_nothing_half_written() {
+fn g14_a_disk_that_is_full_at_any_write_leaves_nothing_half_written() {
     let Some(disk) = Disk::new(ROOM) else {
         return;
     };

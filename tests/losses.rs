@@ -18,7 +18,7 @@ fn source(world: &World, path: &str) -> Vec<u8> {
 }
 
 #[test]
-fn a_lost_pack_costs_what_only_it_holds() {
+fn e11_a_lost_pack_costs_what_only_it_holds() {
     for (rule, skip) in [
         (Overwrite::IfChanged, false),
         (Overwrite::Never, false),

@@ -18,6 +18,10 @@ mod cli;
 /// One installation of the program, for tests of whole lives.
 #[path = "util/client.rs"]
 mod client;
+/// What a collection does where the place is poor and the world has moved on.
+mod collect;
+/// What opens under two keys opens under one.
+mod commitment;
 /// What an earlier heirloom wrote is read for ever.
 mod compat;
 /// The contract of a store.
@@ -59,6 +63,8 @@ mod mends;
 mod mirrors;
 /// Random lives of a source, each snapshot compared with the tree as it was.
 mod model;
+/// Names that other systems refuse, confuse or obey.
+mod names;
 /// What a newer version wrote.
 mod newer;
 /// The numbers that FORMAT.txt gives to check against.
@@ -77,12 +83,19 @@ mod protocol;
 mod proxy;
 /// What a prune leaves.
 mod prune;
+/// Interleavings of sessions and collectors, each as its test says it.
+mod races;
 /// How many calls a verb makes on a mirror.
 mod requests;
 /// What is saved comes back without this program.
 mod rescue;
 /// What is saved comes back.
 mod restore;
+/// A mirror that shows less than it did, and clocks that are wrong.
+mod rollback;
+/// A store at whose calls others act.
+#[path = "util/schedule.rs"]
+mod schedule;
 /// An HTTP server that answers as a test tells it to.
 #[cfg(feature = "remote")]
 #[path = "util/script.rs"]
@@ -95,6 +108,8 @@ mod servers;
 mod several;
 /// Devices and mirrors in bad weather.
 mod sim;
+/// Many key slots, and secrets that were in use once.
+mod slots;
 /// What every source must do.
 mod sources;
 /// A world with two of every kind of object, to be hurt.

@@ -306,7 +306,7 @@ fn verify_one(look: &Look, monitor: &Collected) -> Result<verify::Report> {
 }
 
 #[test]
-fn what_was_acknowledged_anywhere_is_everywhere_when_the_weather_clears() {
+fn g12_g14_what_was_acknowledged_anywhere_is_everywhere_when_the_weather_clears() {
     let (mut acknowledged, mut failed) = (0, 0);
     for seed in seeds(LIVES) {
         let what = format!("HEIRLOOM_SEED={seed}");

@@ -314,7 +314,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_cannot_steer_a_terminal() {
+    fn p13_names_cannot_steer_a_terminal() {
         assert_eq!(
             escape("Käse \u{1f9c0}.txt".as_bytes()),
             "Käse \u{1f9c0}.txt"

@@ -147,7 +147,7 @@ fn what_cannot_be_saved_is_named_and_told_by_the_code() {
 }
 
 #[test]
-fn names_from_strangers_do_not_steer_the_terminal() {
+fn p13_names_from_strangers_do_not_steer_the_terminal() {
     let env = TestEnv::with_repository();
     env.write("d/\u{1b}[31mred", b"content");
     let ran = env.run(["backup", "d", "--name", "d", "-v"]).expect(0);

@@ -140,7 +140,7 @@ fn packs_that_went_with_their_index_run_come_back() {
 }
 
 #[test]
-fn what_is_lost_everywhere_is_named_and_sent_again() {
+fn g20_what_is_lost_everywhere_is_named_and_sent_again() {
     let env = env();
     let lost = packs(&env.path("one")).remove(0);
     let name = lost.strip_prefix(env.path("one")).unwrap().to_owned();

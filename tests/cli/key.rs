@@ -54,7 +54,7 @@ fn the_last_slot_stays() {
 }
 
 #[test]
-fn a_passphrase_is_changed() {
+fn k9_a_passphrase_is_changed() {
     let env = TestEnv::new();
     let old = env.write_secret("old", "old one\n");
     let new = env.write_secret("new", "new one\n");

@@ -401,7 +401,7 @@ fn mirrors_that_are_damaged_differently_give_everything_back_together() {
 }
 
 #[test]
-fn a_mirror_put_back_in_time_ends_with_its_own_code() {
+fn r1_a_mirror_put_back_in_time_ends_with_its_own_code() {
     let env = world();
     let copy = |from: &str, to: &str| {
         let (from, to) = (env.path(from), env.path(to));

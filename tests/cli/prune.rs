@@ -1,8 +1,19 @@
 //! `prune`: what is freed and what is said about it.
 
+use crate::client::{Client, TestHost};
 use crate::util::{TestEnv, contents};
 use crate::world::noise;
+use heirloom::crypto::secret::Secret;
+use heirloom::format::facts::Facts;
+use heirloom::format::key_slot::write_key_file;
+use heirloom::host::Host;
+use heirloom::monitor::Collected;
+use heirloom::repo::Writer;
+use heirloom::repo::publish::Session;
+use heirloom::store::Store;
+use heirloom::store::folder::FolderStore;
 use std::fs;
+use std::sync::Arc;
 
 const CONFIG: &str = ".config/heirloom/heirloom.toml";
 const MIRRORS: &str = "mirror.one.location = \"~/one\"\nmirror.two.location = \"~/two\"\n";
@@ -105,4 +116,64 @@ fn what_was_away_is_freed_by_the_next_sync() {
     assert!(size(&env, "two") < before, "S7 executes the marks");
     assert_eq!(size(&env, "two"), size(&env, "one"));
     env.run(["verify"]).expect(0);
+}
+
+/// A repository at a place that cannot decide between two, in which somebody has died.
+fn undecided(env: &TestEnv) -> (Client, Arc<dyn Store>) {
+    let folder = |name: &str| -> Arc<dyn Store> {
+        Arc::new(FolderStore::create(&env.path(name), "test").unwrap())
+    };
+    let (first, plain) = (folder("first"), folder("plain"));
+    let client = Client::new(
+        &env.path(""),
+        1,
+        Arc::clone(&first),
+        TestHost::new(1, "host"),
+    );
+    client.init().unwrap();
+    let places = vec![("first".to_owned(), first)];
+    let mirrors = client.open_all(&places, &Collected::default()).unwrap();
+    let probe = (false, Facts::new());
+    let planted = mirrors
+        .whole
+        .plant(Arc::clone(&plain), &[], &probe, &*client.host);
+    planted.unwrap();
+    (client.with_store(Arc::clone(&plain)), plain)
+}
+
+#[test]
+fn g13_where_nothing_can_be_decided_a_prune_that_waits_says_so() {
+    let env = TestEnv::new();
+    let (client, _) = undecided(&env);
+    env.write_secret("k", &write_key_file(&Secret::new([3; 32])));
+    let config = "mirror.plain.location = \"~/plain\"\n[retention]\ngrace = \"0s\"\n";
+    env.write(CONFIG, config.as_bytes());
+    let run = |arguments: &[&str], code: i32| {
+        let key = ["--key-file", "k"].iter();
+        env.run(arguments.iter().chain(key).copied()).expect(code)
+    };
+    for number in 0..3 {
+        env.write("d/large", &noise(number, 500_000));
+        run(&["backup", "d", "--name", "d"], 0);
+    }
+    run(&["forget", "-l", "1", "--below-min-good"], 0);
+    let host: Arc<dyn Host> = TestHost::new(9, "other");
+    let writer = Writer {
+        device: [9; 16],
+        started_ns: 1,
+    };
+    let session = Session::begin(&client.open().unwrap(), &host, writer, "backup").unwrap();
+    let commits = contents(&env.path("plain/commits"));
+    let before = size(&env, "plain");
+    let ran = run(&["prune", "--max-unused", "0%", "--wait", "1s"], 11);
+    assert!(ran.stdout.contains("cannot decide between two"), "{ran}");
+    run(&["prune", "--max-unused", "0%"], 0);
+    assert!(size(&env, "plain") >= before, "something went under it");
+    assert!(contents(&env.path("plain/commits")) == commits, "an ABORT");
+    run(&["verify"], 0);
+    // A person says that it has died: its intent goes.
+    session.end(&Collected::default());
+    run(&["prune", "--max-unused", "0%", "--wait", "1s"], 0);
+    assert!(size(&env, "plain") < before * 2 / 3);
+    run(&["verify"], 0);
 }

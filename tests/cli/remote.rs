@@ -127,7 +127,7 @@ fn a_bucket_that_replaces_all_the_same_is_found_out_and_serves() {
 }
 
 #[test]
-fn packs_that_a_listing_leaves_out_are_asked_for_by_name() {
+fn g18_packs_that_a_listing_leaves_out_are_asked_for_by_name() {
     let world = World::new();
     world.liar.lie(Lie::ShortLists);
     world.change(2);
@@ -141,7 +141,7 @@ fn packs_that_a_listing_leaves_out_are_asked_for_by_name() {
 }
 
 #[test]
-fn a_listing_that_leaves_out_too_much_ends_the_run() {
+fn g18_a_listing_that_leaves_out_too_much_ends_the_run() {
     let world = World::new();
     for number in 2..36 {
         world.change(number);

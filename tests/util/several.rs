@@ -50,7 +50,9 @@ pub(crate) struct World {
 impl World {
     /// Three empty mirrors of one repository.
     pub(crate) fn new() -> Self {
-        let home = tempfile::tempdir().unwrap();
+        // The state of a device is made durable at each step, which on a disk takes most of the time.
+        let home = tempfile::tempdir_in("/dev/shm").or_else(|_| tempfile::tempdir());
+        let home = home.unwrap();
         let path = home.path().canonicalize().unwrap();
         let stores: Vec<_> = NAMES.iter().map(|name| MemoryStore::new(name)).collect();
         let faulty = stores.iter().cloned().map(Faulty::new).map(Arc::new);

@@ -300,15 +300,23 @@ fn walk(
     let mut reach = Reach::new(&look.loader);
     for (at, (id, tree)) in visible.iter().chain(hidden).enumerate() {
         let reached = &mut needed.reached;
+        let is_hidden = at >= visible.len();
+        let mut lacks = false;
         let walked = reach.snapshot(*tree, None, &mut |kind, blob| {
             if by.monitor.interrupted() {
                 return Err(Error::new(Kind::Interrupted, "interrupted"));
             }
+            // Of a session that was ended, what is gone already is missed by nobody.
+            if is_hidden && look.index.places_of(&blob.prefix(), kind)?.is_empty() {
+                lacks = true;
+                return Ok(());
+            }
             reached.add(kind, blob)
         });
         match walked {
-            // Not walked to its end: should it become visible, it is walked again.
-            Err(error) if error.is_about_the_object() && at >= visible.len() => continue,
+            // Not all of it is noted: should it become visible, it is walked again.
+            Ok(()) if lacks => continue,
+            Err(error) if error.is_about_the_object() && is_hidden => continue,
             Err(error) if error.is_about_the_object() => {
                 let next = match look.chains.removal(id) {
                     None => "heirloom heal; what cannot be healed: heirloom forget that snapshot",

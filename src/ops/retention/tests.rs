@@ -167,7 +167,7 @@ fn reasons_are_told() {
 }
 
 #[test]
-fn what_is_suspect_or_misdated_fills_nothing_and_stays() {
+fn r8_what_is_suspect_or_misdated_fills_nothing_and_stays() {
     let mut all = daily(10);
     for at in [2, 8, 9] {
         all[at].standing = Standing::Suspect;

@@ -1,0 +1,137 @@
+//! A mirror that shows less than it did, and clocks that are wrong. The letters are those of format 19.1; the rest of R
+//! stands with the mirrors and with retention.
+
+use crate::client::TestHost;
+use crate::several::{World, of};
+use heirloom::error::Kind;
+use heirloom::id::Id;
+use heirloom::monitor::Collected;
+use heirloom::name::{Folder, Name};
+use heirloom::ops::prune::Options;
+use heirloom::ops::prune::plan::Limits;
+use heirloom::repo::chain::Chains;
+use heirloom::repo::heads::Finding;
+use heirloom::store::Store;
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+const ALL: [usize; 3] = [0, 1, 2];
+
+/// Three snapshots on three mirrors, each in a session of its own, and the slot of each on the first one.
+fn three() -> (World, Vec<(Id, Name)>) {
+    let mut world = World::new();
+    let mut made = Vec::new();
+    for number in 1..4 {
+        let before = of(&world.stores[0], Folder::Commits);
+        world.change(number);
+        let id = world.backup(&ALL);
+        let after = of(&world.stores[0], Folder::Commits);
+        made.push((id, after.difference(&before).next().unwrap().clone()));
+    }
+    (world, made)
+}
+
+/// Takes one away from the first mirror, with its slot or without; what this device and a stranger make of it.
+fn without(at: usize, slot: bool) -> [Vec<Finding>; 2] {
+    let (mut world, made) = three();
+    let (id, name) = &made[at];
+    let entry = Name::hashed(Folder::Entries, &id.to_hex());
+    world.stores[0].delete(&entry).unwrap();
+    if slot {
+        world.stores[0].delete(name).unwrap();
+    }
+    let what = format!("snapshot {at}, its slot: {slot}");
+    let stranger = world.device();
+    let told = [&world.client, &stranger].map(|client| {
+        let judged = client.judge_all(&world.places(&ALL)).unwrap();
+        assert!(judged[1].1.is_empty() && judged[2].1.is_empty(), "{what}");
+        judged.into_iter().next().unwrap().1
+    });
+    // Whose slot is there is missed by anybody, on that mirror alone.
+    if !slot {
+        let monitor = Collected::default();
+        let alone = world.client.open_heard(&monitor).unwrap();
+        let shown = Chains::read(&alone, &monitor).unwrap();
+        assert!(shown.missing().any(|missing| missing == id), "{what}");
+    }
+    // The others go on, and have everything.
+    world.change(9);
+    let (report, _) = world.try_backup(&world.client, &ALL);
+    let shown = world.assert_whole(1, &what);
+    assert!(shown.contains(&report.snapshot.unwrap()), "{what}");
+    assert!(made.iter().all(|(id, _)| shown.contains(id)), "{what}");
+    if told.iter().all(Vec::is_empty) {
+        // What is taken for a gap is filled from the others.
+        world.sync(&ALL);
+        let shown = world.assert_whole(0, &what);
+        assert!(made.iter().all(|(id, _)| shown.contains(id)), "{what}");
+    }
+    told
+}
+
+#[test]
+fn r2_the_newest_entry_that_is_gone_is_missed() {
+    let [seen, never_seen] = without(2, true);
+    assert!(
+        matches!(seen[..], [Finding::RolledBack { seq: 2, .. }]),
+        "{seen:?}"
+    );
+    // Whoever has not seen it there, and reads nothing later, cannot tell it from a mirror that lags behind.
+    assert_eq!(never_seen, []);
+    without(2, false);
+}
+
+#[test]
+fn r3_an_entry_in_the_middle_that_is_gone_is_missed() {
+    without(1, false);
+    without(1, true);
+}
+
+/// Whatever a device believes the time to be, it saves and gives back; it deletes nothing by such a clock unless told to.
+#[test]
+fn r8_a_clock_at_1970_or_2099_harms_nobody() {
+    for (seed, ahead) in [(70, -1_700_000_000), (99, 2_300_000_000)] {
+        let (mut world, made) = three();
+        world
+            .client
+            .forget(&world.places(&ALL), &[made[1].0])
+            .unwrap();
+        world.snapshots.remove(&made[1].0);
+        let mut wrong = world.device();
+        let host = TestHost::new(seed, "wrong");
+        host.set_ahead(ahead);
+        wrong.host = host;
+        let before = of(&world.stores[0], Folder::Packs);
+        let mut options = Options {
+            limits: Limits {
+                unused: 0,
+                rewrite: u64::MAX,
+            },
+            grace: 14 * 86_400,
+            expiry: 86_400,
+            wait: Duration::ZERO,
+            clock_ok: false,
+        };
+        let refused = wrong.prune(&world.places(&ALL), &options, &Collected::default());
+        assert_eq!(refused.unwrap_err().kind(), Kind::Refused, "{ahead}");
+        assert!(before == of(&world.stores[0], Folder::Packs), "{ahead}");
+        world.change(4);
+        let id = world.backup_by(&wrong, &ALL);
+        world.change(5);
+        let right = world.backup(&ALL);
+        let wanted: BTreeSet<Id> = [made[0].0, made[2].0, id, right].into();
+        for at in ALL {
+            assert_eq!(world.assert_whole(at, "a wrong clock"), wanted, "{ahead}");
+        }
+        // And whoever has the right time may prune beside it, if told that the time is right.
+        options.clock_ok = true;
+        options.grace = 0;
+        let pruned = world
+            .client
+            .prune(&world.places(&ALL), &options, &Collected::default());
+        assert!(pruned.unwrap().mirrors.iter().all(|(_, done)| done.is_ok()));
+        for at in ALL {
+            assert_eq!(world.assert_whole(at, "pruned"), wanted, "{ahead}");
+        }
+    }
+}
