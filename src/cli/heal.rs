@@ -7,9 +7,11 @@ use crate::cli::open::{self, Opened};
 use crate::cli::places::{self, Place};
 use crate::cli::verify::tell;
 use crate::error::{Error, Kind, Result};
+use crate::id::Id;
 use crate::mirror::heal::Healed;
 use crate::monitor::Mending;
 use crate::name::Name;
+use crate::ops::by::By;
 use crate::ops::heal::{self, Options, Report, lost};
 use crate::repo::ledger::Age;
 use crate::repo::mirrors::Mirror;
@@ -18,6 +20,7 @@ use crate::ui::counted;
 use crate::ui::json::Event;
 use crate::units::age_to_text;
 use clap::Args;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// Replace what is damaged or missing on a mirror, from its parity or from the others
@@ -124,24 +127,45 @@ pub fn mirrors(
         .collect();
     let lost = lost::packs(&borrowed);
     if !lost.is_empty() {
-        let losses = lost::files(&opened.mirrors, &lost, by.monitor)?;
-        context.ui().end_progress();
-        context.ui().line(&format!(
-            "{} whole on no mirror: the next backup sends again what this device still has",
-            counted(lost.len() as u64, "pack is", "packs are")
-        ));
-        tell::losses(context, &losses);
-        if !args.dry_run
-            && let Err(error) = lost::mark(&opened.mirrors, &lost, by)
-        {
-            context.ui().problem(&error);
-        }
+        tell_lost(context, opened, (&lost, args.dry_run), by)?;
     }
     let left: usize = reports
         .iter()
         .map(|(_, report)| report.left().count())
         .sum();
     end(context, left as u64, done);
+    Ok(())
+}
+
+/// What no mirror that was asked has whole: named, and given up where every mirror was asked.
+fn tell_lost(
+    context: &Context,
+    opened: &Opened,
+    (lost, dry_run): (&BTreeSet<Id>, bool),
+    by: By<'_>,
+) -> Result<()> {
+    let losses = lost::files(&opened.mirrors, lost, by.monitor)?;
+    context.ui().end_progress();
+    let asked: BTreeSet<&String> = opened.mirrors.names().collect();
+    let configured = context.config().mirror.keys();
+    let unasked: Vec<_> = configured.filter(|name| !asked.contains(name)).collect();
+    let packs = counted(lost.len() as u64, "pack is", "packs are");
+    let line = match unasked.first() {
+        None => format!(
+            "{packs} whole on no mirror: the next backup sends again what this device still has"
+        ),
+        Some(other) => format!(
+            "{packs} whole on no mirror that was asked, and {other} was not: heirloom heal without -M and -r asks it"
+        ),
+    };
+    context.ui().line(&line);
+    tell::losses(context, &losses);
+    if !dry_run
+        && unasked.is_empty()
+        && let Err(error) = lost::mark(&opened.mirrors, lost, by)
+    {
+        context.ui().problem(&error);
+    }
     Ok(())
 }
 

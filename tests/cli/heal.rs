@@ -228,3 +228,19 @@ fn what_a_loss_mark_names_is_not_taken_for_whole() {
     fs::remove_dir_all(env.path("back")).unwrap();
     env.run(["restore", "latest", "-t", "back"]).expect(0);
 }
+
+#[test]
+fn nothing_is_given_up_while_a_mirror_was_not_asked() {
+    let env = env();
+    let lost = packs(&env.path("one")).remove(0);
+    ruin(&lost);
+    env.run(["-M", "one", "verify"]).expect(5);
+    let ran = env.run(["-M", "one", "heal"]).expect(5);
+    assert!(
+        ran.out().contains("that was asked, and two was not"),
+        "{ran}"
+    );
+    assert!(fs::read_dir(env.path("one/marks")).is_ok_and(|mut marks| marks.next().is_none()));
+    env.run(["heal"]).expect(0);
+    env.run(["verify"]).expect(0);
+}
