@@ -256,3 +256,37 @@ fn what_a_mark_names_can_be_read_as_long_as_it_is_there_with_no_index_run() {
     world.change(3);
     world.backup(&[1]);
 }
+
+#[test]
+fn of_blobs_that_lie_twice_one_copy_goes_and_nothing_is_called_damaged() {
+    for more in 0..4 {
+        let (mut world, all) = world(3 + more, &BOTH);
+        let old: Vec<(Name, Vec<u8>)> = world.stores[0]
+            .contents()
+            .into_iter()
+            .filter(|(name, _)| matches!(name.folder(), Folder::Packs | Folder::Index))
+            .collect();
+        forget(&mut world, &all[1..2]);
+        prune_well(&world);
+        // As if the prune had been killed before its mark: the old packs are there, and the new ones.
+        for at in BOTH {
+            for name in of(&world.stores[at], Folder::Marks) {
+                world.stores[at].delete(&name).unwrap();
+            }
+            for (name, bytes) in &old {
+                let payload = Payload::new(bytes.clone());
+                world.stores[at].put(name, &payload).unwrap();
+            }
+        }
+        let other = world.device();
+        let (report, problems) = prune(&world, &other);
+        assert_eq!(problems, Vec::<String>::new(), "{more}");
+        for (name, done) in &report.mirrors {
+            let kept = done.as_ref().map(|done| done.carried.kept.len());
+            assert_eq!(kept.ok(), Some(0), "{more}, {name}");
+        }
+        for at in BOTH {
+            world.assert_whole(at, "once more");
+        }
+    }
+}

@@ -105,6 +105,8 @@ pub fn run(
     }
     if !plan.moving.is_empty() {
         for mirror in well(on, &report) {
+            // Without what has just gone; and what was packed for one mirror the next ones fetch.
+            look = Look::at(&mirrors.whole, by.monitor)?;
             let carried =
                 Presence::to_collect(&mirror.repo, &plan.moving).and_then(|mut presence| {
                     carry::run(&look, &mirror.repo, &mut presence, &needed.reached, by)
@@ -114,9 +116,8 @@ pub fn run(
                 ..Collected::default()
             });
             keep_on(&mut report, mirror, carried)?;
-            // What was packed for one mirror the next ones fetch.
-            look = Look::at(&mirrors.whole, by.monitor)?;
         }
+        look = Look::at(&mirrors.whole, by.monitor)?;
         for mark in marks(&plan.moving, &BTreeSet::new(), by) {
             put_everywhere(&mirrors.whole, on, &mark, &mut report, by)?;
         }
