@@ -99,6 +99,18 @@ pub struct Removed {
     pub prev: Option<Id>,
 }
 
+impl Removed {
+    /// What is kept of this entry.
+    pub fn of(id: Id, entry: &Entry) -> Self {
+        Self {
+            device: entry.device,
+            seq: entry.seq,
+            entry: id,
+            prev: entry.prev,
+        }
+    }
+}
+
 /// What happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum What {

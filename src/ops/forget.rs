@@ -113,15 +113,7 @@ fn decide(
 
 /// The removes that the plan comes to.
 pub fn removes(chains: &Chains, plan: &Plan, reason: &str) -> Vec<What> {
-    let removed = |id: &Id| {
-        let entry = chains.entry(id)?;
-        Some(Removed {
-            device: entry.device,
-            seq: entry.seq,
-            entry: *id,
-            prev: entry.prev,
-        })
-    };
+    let removed = |id: &Id| Some(Removed::of(*id, chains.entry(id)?));
     let all: Vec<_> = plan.gone.keys().filter_map(removed).collect();
     let remove = |entries: &[Removed]| What::Remove {
         entries: entries.to_vec(),

@@ -496,15 +496,7 @@ impl Client {
     pub(crate) fn forget(&self, places: &Places, snapshots: &[Id]) -> Result<()> {
         let monitor = Collected::default();
         let chains = Chains::read(&self.open_all(places, &monitor)?.whole, &monitor)?;
-        let target = |id: &Id| {
-            let entry = chains.entry(id)?;
-            Some(Removed {
-                device: entry.device,
-                seq: entry.seq,
-                entry: *id,
-                prev: entry.prev,
-            })
-        };
+        let target = |id: &Id| Some(Removed::of(*id, chains.entry(id)?));
         let what = What::Remove {
             entries: snapshots.iter().filter_map(target).collect(),
             reason: "for a test".to_owned(),
