@@ -79,7 +79,8 @@ pub fn tell_served(context: &Context, opened: &Opened) {
     let served =
         served.map(|(address, bytes)| format!("{} {}", name_of(&address), size_to_text(bytes)));
     let served: Vec<_> = served.collect();
-    context
-        .ui()
-        .detail(&format!("read from {}", served.join(", ")));
+    if !served.is_empty() {
+        let words = format!("read from {}", served.join(", "));
+        context.ui().detail(&words);
+    }
 }
