@@ -63,7 +63,7 @@ pub const TABLE: &[Row] = &[
     row(
         14,
         "full: no space or no quota",
-        "free space, then run it again",
+        "free space there, or heirloom prune; then run it again",
     ),
     row(15, "format too new for this version", "upgrade heirloom"),
     row(16, "refused by a safety guard", "read the reason given"),
