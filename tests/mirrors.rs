@@ -1,7 +1,7 @@
 //! One repository on several mirrors, over stores in memory: a run leaves the same on all, a mirror that fails harms no
 //! other, and a sync makes them equal again whatever happened meanwhile.
 
-use crate::client::{TestHost, data_packs};
+use crate::client::{Client, TestHost, data_packs};
 use crate::several::{NAMES, Objects, World, copy, failed, of};
 use crate::world::{describe, noise};
 use heirloom::crypto::hash;
@@ -458,4 +458,40 @@ fn two_index_runs_that_know_one_pack_are_no_damage() {
         world.backup(&[0]);
     }
     world.assert_whole(0, "two runs of one pack");
+}
+
+#[test]
+fn a_mirror_that_has_lost_its_marker_gets_one_again() {
+    let mut world = World::new();
+    world.change(1);
+    world.backup(&[0, 1, 2]);
+    let place: Arc<dyn Store> = Arc::new(world.stores[1].clone());
+    world.stores[1].delete(&Name::marker()).unwrap();
+    let again = |from: &[usize]| world.client.plant(&world.places(from), Arc::clone(&place));
+    again(&[0]).unwrap();
+    world.assert_equal(&[0, 1, 2], "a marker again");
+    let noise = Payload::new(vec![7; 8192]);
+    world.stores[1].put(&Name::marker(), &noise).unwrap();
+    again(&[0]).unwrap();
+    world.assert_equal(&[0, 1, 2], "in the place of a damaged one");
+    world.assert_whole(1, "in the place of a damaged one");
+    // The same place again, with what another repository has there.
+    let theirs = MemoryStore::new("theirs");
+    let store: Arc<dyn Store> = Arc::new(theirs.clone());
+    let host = TestHost::new(99, "host");
+    let stranger = Client::new(world.home.path(), 50, Arc::clone(&store), host);
+    stranger.init().unwrap();
+    let places = vec![("theirs".to_owned(), store)];
+    let stored = stranger.backup_all(&places, &world.job, &Collected::default());
+    assert!(stored.unwrap().snapshot.is_some());
+    world.stores[1].replace(theirs.contents());
+    for marker in [true, false] {
+        if !marker {
+            world.stores[1].delete(&Name::marker()).unwrap();
+        }
+        let before = world.stores[1].contents();
+        let error = again(&[0]).map(drop).unwrap_err();
+        assert_eq!(error.kind(), Kind::Refused, "{marker}");
+        assert!(world.stores[1].contents() == before, "{marker}");
+    }
 }

@@ -8,6 +8,7 @@ use crate::format::facts::Facts;
 use crate::format::header::{BoxHeader, RepoId};
 use crate::format::mirror::{MirrorRecord, PROTOCOL};
 use crate::host::Host;
+use crate::limits::PAGE;
 use crate::monitor::Collected;
 use crate::name::{Folder, Name};
 use crate::repo::found::{Found, read_marker};
@@ -81,12 +82,12 @@ impl Repo {
 }
 
 impl Repo {
-    /// Makes a mirror of this repository at a place that is empty or holds a copy of it: rescue files, key slots, and its
-    /// own marker last. `taken` are the ids of mirrors: a copy carries the id of the one it was made from, and gets a new
+    /// Makes a mirror of this repository at a place that is empty or holds a copy of it, be it one that has lost its
+    /// marker: rescue files, key slots, and its own marker last. `taken` are the ids of mirrors: a copy carries the id of the one it was made from, and gets a new
     /// one. `probe` is what was found out about the place.
     ///
     /// # Errors
-    /// `Refused` where another repository lies, or anything of one without a marker.
+    /// `Refused` where another repository lies, or objects without a marker of which none opens with this one's keys.
     pub fn plant(
         &self,
         store: Arc<dyn Store>,
@@ -95,12 +96,15 @@ impl Repo {
         host: &dyn Host,
     ) -> Result<Self> {
         let marker = read_marker(&*store)?;
-        let header = marker
-            .as_ref()
-            .and_then(|bytes| BoxHeader::decode(bytes).ok());
+        let header = match marker.as_ref().map(|bytes| BoxHeader::decode(bytes)) {
+            Some(Err(error)) if error.kind() == Kind::TooNew => return Err(error),
+            header => header.and_then(Result::ok),
+        };
         match (&marker, header) {
-            (None, _) => drop(left_by_init(&*store)?),
             (Some(_), Some(header)) if header.repo == self.id => {}
+            // A marker can be lost like any other object; what lies there says whose it is.
+            (_, None) if self.has_objects_at(&*store)? => {}
+            (None, _) => drop(left_by_init(&*store)?),
             _ => {
                 let what = format!(
                     "{} holds another repository, or a damaged marker",
@@ -134,7 +138,35 @@ impl Repo {
         store.put(&Name::marker(), &Payload::new(marker))?;
         self.on(Found::at(store)?, &Collected::default())
     }
+
+    /// Whether an entry or a pack there was sealed with this repository's keys. A few are tried, since any may be damaged.
+    fn has_objects_at(&self, store: &dyn Store) -> Result<bool> {
+        for folder in [Folder::Entries, Folder::Packs] {
+            let mut some = Vec::new();
+            store.list(folder, &mut |listed| {
+                if some.len() < TRIED {
+                    some.push(listed);
+                }
+                Ok(())
+            })?;
+            for listed in some {
+                let header = match store.get_range(&listed.name, 0..PAGE as u64) {
+                    Err(error) if error.is_about_the_object() => continue,
+                    header => header?,
+                };
+                let kinds = ObjectKind::ALL.iter();
+                let mut own = kinds.filter(|kind| kind.folder() == folder);
+                if own.any(|kind| self.opener.reader(*kind, &header, listed.len).is_ok()) {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
+    }
 }
+
+/// Objects of a folder that are asked whose they are.
+const TRIED: usize = 16;
 
 /// Writes or renews the three files for a person without this program.
 ///

@@ -152,7 +152,7 @@ pub(crate) fn not_connected(store: &dyn Store) -> Error {
     let at = store.location();
     let what = format!("no marker at {at}: treated as not connected");
     Error::new(Kind::Unreachable, what)
-        .hint("is the disk plugged in? heirloom mirror add makes a mirror of another place")
+        .hint("is the disk plugged in? heirloom mirror add makes a mirror of another place, or of this one again")
 }
 
 pub(crate) fn another(store: &dyn Store, found: RepoId, wanted: RepoId) -> Error {

@@ -241,7 +241,7 @@ impl Repo {
                     self.store.location()
                 ),
             )
-            .hint("what is stored can still be read: heirloom restore, heirloom verify")
+            .hint("heirloom mirror add with its name puts a marker there again; until then it can be read")
         })
     }
 

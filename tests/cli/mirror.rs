@@ -432,3 +432,24 @@ fn r1_a_mirror_put_back_in_time_ends_with_its_own_code() {
     env.run(["mirror", "list"]).expect(0);
     env.run(["verify"]).expect(0);
 }
+
+#[test]
+fn a_lost_marker_is_put_back_where_it_was_the_only_one_too() {
+    let env = TestEnv::new();
+    env.write("source/letter", b"dear all");
+    let key = ["--key-file", ".config/heirloom/key", "--no-kit"];
+    env.run(["init", "one"].into_iter().chain(key)).expect(0);
+    env.write(
+        ".config/heirloom/heirloom.toml",
+        b"[mirror.one]\nlocation = \"~/one\"\n",
+    );
+    env.run(["backup", "source"]).expect(0);
+    std::fs::remove_file(env.path("one/mirror")).unwrap();
+    let ran = env.run(["backup", "source"]).expect(16);
+    assert!(ran.to_string().contains("mirror add"), "{ran}");
+    env.run(["restore", "latest", "-t", "back"]);
+    // Opening it has met damage; the next one meets none.
+    env.run(["mirror", "add", "one"]).expect(5);
+    env.run(["backup", "source"]).expect(0);
+    env.run(["verify"]).expect(0);
+}

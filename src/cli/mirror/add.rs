@@ -131,7 +131,9 @@ fn enter(
     site: Option<&str>,
 ) -> Result<()> {
     if context.config().mirror.is_empty() {
-        for (number, old) in places::all(context)?.0.iter().enumerate() {
+        let all = places::all(context)?.0;
+        let others = all.iter().filter(|old| old.address != place.address);
+        for (number, old) in others.enumerate() {
             let old_name = match number {
                 0 if name != "first" => "first".to_owned(),
                 number => format!("mirror-{}", number + 1),
