@@ -106,6 +106,17 @@ pub enum Outcome {
     Rollback,
 }
 
+impl Outcome {
+    /// What it comes to that a mirror could not be brought what it lacks.
+    pub fn of(error: &Error) -> Self {
+        match error.kind() {
+            Kind::Rollback => Self::Rollback,
+            Kind::Damaged => Self::Damage,
+            _ => Self::Behind,
+        }
+    }
+}
+
 /// How a run ended that did its work.
 #[derive(Debug, Default)]
 pub struct Done {

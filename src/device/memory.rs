@@ -10,6 +10,7 @@
 //! mark <mirror> <mark>                                seen there
 //! current <mirror> <seconds>                          when it last had all that was saved, by our own clock
 //! observed <mirror> <session> <number> <seconds>      its newest intent, and since when by our own clock
+//! accepted <mirror> <device> <seq>                    this entry is gone there, and the user has said that it may be
 //! check <32 bytes>                                    over all before, keyed
 //! ```
 //!
@@ -54,6 +55,8 @@ pub struct MirrorMemory {
     pub current: Option<i64>,
     /// Sessions that have not ended.
     pub observed: BTreeMap<[u8; 16], Observed>,
+    /// Device and number of entries that are gone there, which the user has taken note of.
+    pub accepted: BTreeSet<([u8; 16], u64)>,
 }
 
 /// All that this device remembers.
@@ -114,6 +117,10 @@ impl Memory {
             for (session, Observed { number, since }) in &mirror.observed {
                 let session = to_hex(session);
                 line(format_args!("observed {id} {session} {number} {since}"));
+            }
+            for (device, seq) in &mirror.accepted {
+                let device = to_hex(device);
+                line(format_args!("accepted {id} {device} {seq}"));
             }
         }
         let sum = to_hex(&check(text.as_bytes()));
@@ -184,6 +191,10 @@ impl Memory {
                         let all = &mut self.mirror(&short_id(mirror)?).observed;
                         all.insert(short_id(session)?, observed);
                     }
+                    ("accepted", [mirror, device, seq]) => {
+                        let number = (short_id(device)?, seq.parse().ok()?);
+                        self.mirror(&short_id(mirror)?).accepted.insert(number);
+                    }
                     _ => return None,
                 }
             }
@@ -239,6 +250,7 @@ mod tests {
             mirror.heads.insert([4; 16], seen(4));
             mirror.marks.insert(Id::new([5; 32]));
             mirror.current = Some(-7);
+            mirror.accepted.insert(([3; 16], u64::MAX));
             let observed = Observed {
                 number: 3,
                 since: -1,

@@ -96,7 +96,8 @@ fn on_one(mirror: &Mirror, look: &Look, author: &Author, new: New<'_>, by: By<'_
     let repo = &mirror.repo;
     let record = repo.require_writable()?;
     let here = Chains::read(repo, by.monitor)?;
-    if let Some(finding) = author.judge(&record.id, &here, &look.chains).first() {
+    let findings = author.judge(&record.id, &here, &look.chains);
+    if let Some(finding) = findings.iter().find(|finding| finding.stops()) {
         return Err(finding.error(&mirror.name));
     }
     let report = sync::run_with(look, repo, Some(new), by)?;

@@ -146,6 +146,24 @@ impl Author {
         heads::judge(mirror, self.memory().mirrors.get(mirror), here, all)
     }
 
+    /// Remembers that what these findings miss on a mirror may be gone from there.
+    ///
+    /// # Errors
+    /// Those of the state folder.
+    pub fn accept(&self, mirror: &[u8; 16], findings: &[Finding]) -> Result<()> {
+        let gone = findings.iter().filter_map(|finding| match finding {
+            Finding::RolledBack { device, seq } => Some((*device, *seq)),
+            Finding::Unlisted { .. } | Finding::Forked { .. } => None,
+        });
+        let gone: Vec<_> = gone.collect();
+        if gone.is_empty() {
+            return Ok(());
+        }
+        let mut memory = self.memory();
+        memory.mirror(mirror).accepted.extend(gone);
+        (self.keep)(&memory).during(|| "remember what may be gone".to_owned())
+    }
+
     /// Remembers what a mirror shows, durably, in the place of what it showed before; `now` in seconds since 1970 if it has
     /// all that was saved.
     ///

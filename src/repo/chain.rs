@@ -207,25 +207,14 @@ impl Chains {
         self.entries.get(id)
     }
 
-    /// Whose an entry is and its number, from itself or from the remove that names it.
-    pub fn number(&self, id: &Id) -> Option<([u8; 16], u64)> {
-        if let Some(entry) = self.entries.get(id) {
-            return Some((entry.device, entry.seq));
-        }
-        self.visible().find_map(|(_, entry)| match &entry.what {
-            What::Remove { entries, .. } => {
-                let target = entries.iter().find(|target| target.entry == *id)?;
-                Some((target.device, target.seq))
-            }
-            _ => None,
-        })
+    /// Whether this entry lies there and a slot lists it, removed or not.
+    pub fn is_visible(&self, id: &Id) -> bool {
+        self.committed.contains(id) && self.entries.contains_key(id)
     }
 
     /// Whether this entry is visible and not removed.
     pub fn is_live(&self, id: &Id) -> bool {
-        self.committed.contains(id)
-            && self.entries.contains_key(id)
-            && !self.removed.contains_key(id)
+        self.is_visible(id) && !self.removed.contains_key(id)
     }
 
     /// Every live snapshot, oldest first.

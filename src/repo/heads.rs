@@ -1,7 +1,8 @@
 //! Whether a mirror shows less than it showed before, or two histories of one device.
 //!
 //! Judged by what this device remembers of the mirror and by what entries elsewhere say was visible there. An entry that
-//! a remove names is not missed, and where objects of the chain cannot be read that is damage, and told as such.
+//! a remove names is not missed, and where objects of the chain cannot be read that is damage, and told as such. So is an
+//! entry that was visible and still lies there: what has gone is the commit slot that listed it.
 
 use crate::device::memory::{MirrorMemory, Seen};
 use crate::error::{Error, Kind};
@@ -20,6 +21,15 @@ pub enum Finding {
         /// Its number.
         seq: u64,
     },
+    /// An entry was visible there and lies there still, and no commit slot lists it any more.
+    Unlisted {
+        /// Whose.
+        device: [u8; 16],
+        /// Its number.
+        seq: u64,
+        /// The entry.
+        entry: Id,
+    },
     /// One number, two entries.
     Forked {
         /// Whose.
@@ -36,8 +46,14 @@ impl Finding {
     pub fn state(&self) -> &'static str {
         match self {
             Self::RolledBack { .. } => "rolled-back",
+            Self::Unlisted { .. } => "damaged",
             Self::Forked { .. } => "forked",
         }
+    }
+
+    /// Whether nothing more is written there until somebody has decided. Damage is mended by what is written.
+    pub fn stops(&self) -> bool {
+        !matches!(self, Self::Unlisted { .. })
     }
 
     /// What to tell of it.
@@ -46,6 +62,10 @@ impl Finding {
         let what = match self {
             Self::RolledBack { device, seq } => format!(
                 "{mirror} shows an older state: entry {seq} of device {} was visible there and is gone",
+                short(device)
+            ),
+            Self::Unlisted { device, seq, .. } => format!(
+                "{mirror} has lost commit slots: entry {seq} of device {} was visible and lies there, and none lists it",
                 short(device)
             ),
             Self::Forked {
@@ -59,7 +79,12 @@ impl Finding {
                 two.short()
             ),
         };
-        Error::new(Kind::Rollback, what).hint(match self {
+        let kind = match self.stops() {
+            true => Kind::Rollback,
+            false => Kind::Damaged,
+        };
+        Error::new(kind, what).hint(match self {
+            Self::Unlisted { .. } => "heirloom heal lists it again",
             Self::RolledBack { .. } => "do not prune; was an old copy put back? Once that is explained: heirloom mirror sync --accept-rollback",
             Self::Forked { .. } => "was this device's state copied from another one? Move its state folder away; it will take a new identity",
         })
@@ -78,29 +103,39 @@ pub fn judge(
         return findings;
     }
     let removed = removed(all);
-    let newest = here.heads();
-    let shown: BTreeSet<&Id> = here.visible().map(|(id, _)| id).collect();
-    let mut gone = BTreeMap::<[u8; 16], u64>::new();
+    let shown: BTreeSet<([u8; 16], u64)> = here
+        .visible()
+        .map(|(_, entry)| (entry.device, entry.seq))
+        .collect();
+    let named: BTreeSet<_> = removed.values().collect();
+    let mut seen = BTreeSet::<([u8; 16], u64)>::new();
     for (device, Seen { seq, entry }) in memory.into_iter().flat_map(|memory| &memory.heads) {
-        if !shown.contains(entry) && !removed.contains(entry) {
-            gone.insert(*device, *seq);
+        if !here.is_visible(entry) && !removed.contains_key(entry) {
+            seen.insert((*device, *seq));
         }
     }
-    for (_, entry) in all.visible() {
+    for (_, entry) in all.visible().chain(here.hidden()) {
         let acked = entry.acked.iter().filter(|(at, _)| at == mirror);
-        for (_, seq) in acked {
-            let there = newest
-                .get(&entry.device)
-                .is_some_and(|newest| newest.seq >= *seq);
-            let named = || {
-                removed
-                    .iter()
-                    .any(|id| all.number(id) == Some((entry.device, *seq)))
-            };
-            if !there && !named() {
-                let most = gone.entry(entry.device).or_insert(*seq);
-                *most = (*most).max(*seq);
+        let numbers = acked.map(|(_, seq)| (entry.device, *seq));
+        seen.extend(numbers.filter(|number| !shown.contains(number) && !named.contains(number)));
+    }
+    let hidden: BTreeMap<([u8; 16], u64), Id> = here
+        .hidden()
+        .map(|(id, entry)| ((entry.device, entry.seq), *id))
+        .collect();
+    let mut gone = BTreeMap::<[u8; 16], u64>::new();
+    for (device, seq) in seen {
+        match hidden.get(&(device, seq)) {
+            Some(entry) => findings.push(Finding::Unlisted {
+                device,
+                seq,
+                entry: *entry,
+            }),
+            // The newest of each device tells enough.
+            None if !memory.is_some_and(|memory| memory.accepted.contains(&(device, seq))) => {
+                gone.insert(device, seq);
             }
+            None => {}
         }
     }
     let rolled_back = |(device, seq)| Finding::RolledBack { device, seq };
@@ -108,12 +143,15 @@ pub fn judge(
     findings
 }
 
-/// Every entry that a visible remove names.
-fn removed(chains: &Chains) -> BTreeSet<Id> {
-    let mut removed = BTreeSet::new();
+/// Every entry that a visible remove names, with its number.
+fn removed(chains: &Chains) -> BTreeMap<Id, ([u8; 16], u64)> {
+    let mut removed = BTreeMap::new();
     for (_, entry) in chains.visible() {
         if let What::Remove { entries, .. } = &entry.what {
-            removed.extend(entries.iter().map(|target| target.entry));
+            let numbers = entries
+                .iter()
+                .map(|target| (target.entry, (target.device, target.seq)));
+            removed.extend(numbers);
         }
     }
     removed

@@ -458,7 +458,8 @@ impl Client {
         let one = |mirror: &Mirror| {
             let here = Chains::read(&mirror.repo, monitor)?;
             let id = mirror.repo.require_writable()?.id;
-            if let Some(finding) = author.judge(&id, &here, &look.chains).first() {
+            let findings = author.judge(&id, &here, &look.chains);
+            if let Some(finding) = findings.iter().find(|finding| finding.stops()) {
                 return Err(finding.error(&mirror.name));
             }
             let by = By {

@@ -37,7 +37,7 @@ pub fn run(context: &Context, done: &mut Done) -> Result<()> {
         let state = match (findings.first(), lacks) {
             (Some(finding), _) => {
                 let error = finding.error(&mirror.name);
-                done.add(Outcome::Rollback, error.chain());
+                done.add(Outcome::of(&error), error.chain());
                 finding.state()
             }
             (None, 0) => "current",

@@ -79,12 +79,10 @@ fn behind(context: &Context, name: &str, error: &Error, done: &mut Done) {
         _ => "behind",
     };
     context.ui().event(&Event::mirror(name, state, None));
-    let outcome = match error.kind() {
-        Kind::Rollback => Outcome::Rollback,
-        Kind::Damaged => Outcome::Damage,
-        _ => Outcome::Behind,
-    };
-    done.add(outcome, format!("{name} is behind: {}", error.chain()));
+    done.add(
+        Outcome::of(error),
+        format!("{name} is behind: {}", error.chain()),
+    );
 }
 
 /// Brings one mirror what all show together.
@@ -103,7 +101,9 @@ pub fn one(
     let monitor = &**context.ui();
     let here = Chains::read(&mirror.repo, monitor)?;
     let findings = judge(held, mirror, &here, &look.chains);
-    if let Some(finding) = findings.first().filter(|_| !accept_rollback) {
+    if let Some(finding) = findings.iter().find(|finding| finding.stops())
+        && !accept_rollback
+    {
         return Err(finding.error(&mirror.name));
     }
     let by = held.by(context, monitor);
@@ -112,6 +112,10 @@ pub fn one(
     let here = Chains::read(&mirror.repo, monitor)?;
     let marks = Presence::read(&mirror.repo, monitor)?.marks().clone();
     let now = report.left.is_empty().then(|| context.host().now().seconds);
+    if accept_rollback && let Some(record) = mirror.repo.mirror() {
+        let left = judge(held, mirror, &here, &look.chains);
+        held.author.accept(&record.id, &left)?;
+    }
     held.author.saw(mirror, &here, &marks, now)?;
     context.ui().end_progress();
     tell_sync(context, &mirror.name, (&report, &parity), began, done);

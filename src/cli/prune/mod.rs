@@ -255,7 +255,7 @@ fn prunable<'a>(
         match obstacle(context, held, mirror, &all)? {
             Some(Obstacle::History(error)) => {
                 context.ui().problem(&error);
-                done.add(Outcome::Rollback, error.chain());
+                done.add(Outcome::of(&error), error.chain());
             }
             Some(Obstacle::AppendOnly) => {
                 let line = format!("{}  skipped (append_only)", mirror.name);
