@@ -434,6 +434,7 @@ complete -c heirloom -n "__fish_heirloom_using_subcommand heal" -l memory -d 'Me
 complete -c heirloom -n "__fish_heirloom_using_subcommand heal" -l wait -d 'Wait so long for another heirloom of this device, as in 90s, 15m or 2h' -r
 complete -c heirloom -n "__fish_heirloom_using_subcommand heal" -s n -l dry-run -d 'Say what would be done, and write nothing'
 complete -c heirloom -n "__fish_heirloom_using_subcommand heal" -l all -d 'Read everything first, whatever the last verify said'
+complete -c heirloom -n "__fish_heirloom_using_subcommand heal" -l find-snapshots -d 'Look in the packs for snapshots whose entries no mirror has any more, give those entries up, and list what is found as snapshots of the source "found again"'
 complete -c heirloom -n "__fish_heirloom_using_subcommand heal" -l no-key -d 'Use no secret: read everything, replace what is there and damaged; what is missing stays so'
 complete -c heirloom -n "__fish_heirloom_using_subcommand heal" -l words -d 'Ask for the twelve recovery words'
 complete -c heirloom -n "__fish_heirloom_using_subcommand heal" -l json -d 'One JSON object per line on stdout'
@@ -463,6 +464,7 @@ complete -c heirloom -n "__fish_heirloom_using_subcommand repair" -l memory -d '
 complete -c heirloom -n "__fish_heirloom_using_subcommand repair" -l wait -d 'Wait so long for another heirloom of this device, as in 90s, 15m or 2h' -r
 complete -c heirloom -n "__fish_heirloom_using_subcommand repair" -s n -l dry-run -d 'Say what would be done, and write nothing'
 complete -c heirloom -n "__fish_heirloom_using_subcommand repair" -l all -d 'Read everything first, whatever the last verify said'
+complete -c heirloom -n "__fish_heirloom_using_subcommand repair" -l find-snapshots -d 'Look in the packs for snapshots whose entries no mirror has any more, give those entries up, and list what is found as snapshots of the source "found again"'
 complete -c heirloom -n "__fish_heirloom_using_subcommand repair" -l no-key -d 'Use no secret: read everything, replace what is there and damaged; what is missing stays so'
 complete -c heirloom -n "__fish_heirloom_using_subcommand repair" -l words -d 'Ask for the twelve recovery words'
 complete -c heirloom -n "__fish_heirloom_using_subcommand repair" -l json -d 'One JSON object per line on stdout'

@@ -52,6 +52,7 @@ mod kills;
 #[path = "util/liar.rs"]
 mod liar;
 /// What is damaged costs its own range.
+mod lone;
 mod losses;
 /// Man pages, completions and README say what the program does.
 mod manual;

@@ -67,6 +67,7 @@ fn heal(target: &dyn Store, others: &[&MemoryStore], name: &Name) -> Result<Heal
     let heal = Heal {
         target,
         others: &others,
+        spare: &|_| None,
         tag: "0a1b2c3d",
         dry_run: false,
         monitor: &monitor,

@@ -298,13 +298,25 @@ fn started_ns(host: &dyn Host) -> u64 {
 /// # Errors
 /// Those of the state folder.
 pub fn writer(context: &Context, repo: &Repo) -> Result<Writer> {
-    let host = &**context.host();
-    let (state, cache) = (context.state_dir()?, context.cache_dir()?);
-    let device = Device::open(&state, &cache, repo.id().as_bytes(), &machine(), host)?;
     Ok(Writer {
-        device: *device.id(),
-        started_ns: started_ns(host),
+        device: *device(context, repo)?.id(),
+        started_ns: started_ns(&**context.host()),
     })
+}
+
+/// This device and what it remembers, for whoever writes nothing: it waits for nobody.
+///
+/// # Errors
+/// Those of the state folder.
+pub fn author(context: &Context, repo: &Repo) -> Result<Author> {
+    let device = Arc::new(device(context, repo)?);
+    Author::of_device(&device, repo, started_ns(&**context.host()))
+}
+
+fn device(context: &Context, repo: &Repo) -> Result<Device> {
+    let (state, cache) = (context.state_dir()?, context.cache_dir()?);
+    let host = &**context.host();
+    Device::open(&state, &cache, repo.id().as_bytes(), &machine(), host)
 }
 
 /// Takes the device's lock, waiting as long as the user wishes, and clears what interrupted runs left behind. Mirrors that
@@ -315,9 +327,7 @@ pub fn writer(context: &Context, repo: &Repo) -> Result<Writer> {
 pub fn hold(context: &Context, mirrors: &mut Mirrors) -> Result<Held> {
     let host = &**context.host();
     let repo = &mirrors.whole;
-    let (state, cache) = (context.state_dir()?, context.cache_dir()?);
-    let device = Device::open(&state, &cache, repo.id().as_bytes(), &machine(), host)?;
-    let device = Arc::new(device);
+    let device = Arc::new(device(context, repo)?);
     let until = host.elapsed() + context.wait();
     let lock = loop {
         match device.lock() {

@@ -51,7 +51,13 @@ pub fn run(args: &SnapshotsArgs, context: &Context) -> Result<Done> {
         }
         ui.line(&line);
     }
-    if found.is_empty() {
+    if chains.visible().next().is_none() && chains.hidden().next().is_some() {
+        let hidden = counted(chains.hidden().count() as u64, "entry lies", "entries lie");
+        ui.note(&format!(
+            "{hidden} there, and no commit slot lists any         next: heirloom verify{}",
+            context.same_repository()
+        ));
+    } else if found.is_empty() {
         ui.note(&format!(
             "no snapshots yet         next: heirloom backup PATH{}",
             context.same_repository()

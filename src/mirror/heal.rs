@@ -24,6 +24,10 @@ pub enum Healed {
     Anew,
     /// It is parity, and its object is gone.
     Removed,
+    /// It is a copy of a key slot, made again from the other one or from what this device has.
+    Copied,
+    /// It is an entry that no commit slot listed any more, and one lists it again.
+    Listed,
     /// It would have to be deleted, and nothing is deleted there.
     Stays,
     /// It was whole when it was read again: memory, cable or controller is to blame.
@@ -45,6 +49,8 @@ pub struct Heal<'a> {
     pub target: &'a dyn Store,
     /// The others, nearest first.
     pub others: &'a [Arc<dyn Store>],
+    /// What this device has a copy of itself; whether it is right is seen by its name.
+    pub spare: &'a dyn Fn(&Name) -> Option<Vec<u8>>,
     /// How the names of what is kept beside begin.
     pub tag: &'a str,
     /// Write nothing.
@@ -87,6 +93,13 @@ impl Heal<'_> {
                 self.replace(name, old, bytes)?;
             }
             return Ok(Healed::From(other.location().to_string()));
+        }
+        let spare = (self.spare)(name).filter(|bytes| check_name(target, name, bytes).is_ok());
+        if let Some(bytes) = spare {
+            if !self.dry_run {
+                self.replace(name, old, bytes)?;
+            }
+            return Ok(Healed::From("this device's copy".to_owned()));
         }
         // Nobody has it whole: damage at other places, and parity elsewhere, may still make one whole of many.
         let all: Vec<&dyn Store> = self.others.iter().map(|other| &**other as _).collect();
@@ -216,6 +229,7 @@ mod tests {
         let mut heal = Heal {
             target: &target,
             others: &others,
+            spare: &|_| None,
             tag: "0a1b2c3d",
             dry_run: true,
             monitor: &monitor,

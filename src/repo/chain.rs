@@ -13,7 +13,7 @@ use crate::id::Id;
 use crate::monitor::Monitor;
 use crate::name::{Folder, Name};
 use crate::repo::Repo;
-use crate::repo::standing;
+use crate::repo::{kept, standing};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What one look at `commits/` and `entries/` found; a later look adds to it.
@@ -86,9 +86,6 @@ impl Chains {
             present.extend(Id::from_hex(listed.name.leaf()));
             Ok(())
         })?;
-        let leaves = present.iter().map(Id::to_hex).collect();
-        repo.keep_only(Folder::Commits, &slots);
-        repo.keep_only(Folder::Entries, &leaves);
         let slots_before = std::mem::replace(&mut self.slots_seen, slots.clone());
         let fresh: Vec<_> = slots.difference(&slots_before).collect();
         let names = fresh
@@ -107,6 +104,7 @@ impl Chains {
         }
         self.entries.retain(|id, _| present.contains(id));
         self.settle();
+        kept::tidy(repo, self, &slots, &present);
         Ok(())
     }
 
@@ -193,6 +191,11 @@ impl Chains {
     /// Whether a slot lists this entry, there or not.
     pub fn is_committed(&self, id: &Id) -> bool {
         self.committed.contains(id)
+    }
+
+    /// Whether a remove in force names this entry, there or not.
+    pub fn is_removed(&self, id: &Id) -> bool {
+        self.removed.contains_key(id)
     }
 
     /// What was removed, is not pinned and may be purged: each with when it was removed, in seconds since 1970.

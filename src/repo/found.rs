@@ -3,8 +3,12 @@
 
 use crate::error::{Error, Kind, Result};
 use crate::format::ObjectKind;
+use crate::format::boxes::Opener;
 use crate::format::header::{BoxHeader, RepoId};
+use crate::format::mirror::MirrorRecord;
+use crate::monitor::Monitor;
 use crate::name::{Folder, Name};
+use crate::repo::keyring::KeyRing;
 use crate::store::Store;
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -159,4 +163,47 @@ pub(crate) fn another(store: &dyn Store, found: RepoId, wanted: RepoId) -> Error
     let at = store.location();
     let what = format!("{at} holds repository {found}, not {wanted}");
     Error::new(Kind::Refused, what).hint("perhaps it is another disk; -r looks at it on purpose")
+}
+
+/// What a place without a repository is answered with.
+pub(super) fn no_repository(store: &dyn Store) -> Error {
+    Error::new(
+        Kind::NoRepository,
+        format!("no repository at {}", store.location()),
+    )
+    .hint("check the location; is the disk plugged in? `heirloom init` makes a new repository")
+}
+
+/// What is told where the repository opened although there is no key slot.
+pub(super) fn no_slots(store: &dyn Store, ring: &KeyRing) -> Error {
+    let what = format!("{}: no key slot lies there any more", store.location());
+    let error = Error::new(Kind::Damaged, what);
+    match ring.is_empty() {
+        true => error.hint("a pack was enough for the words; heirloom key add makes a slot again"),
+        false => {
+            error.hint("this device's copies were used; the next backup or heal puts them there")
+        }
+    }
+}
+
+/// What the marker says, and whether it is newer than this program; that it cannot be read is told.
+pub(super) fn open_marker_or_tell(
+    opener: &Opener,
+    bytes: &[u8],
+    store: &dyn Store,
+    monitor: &dyn Monitor,
+) -> (Option<MirrorRecord>, bool) {
+    match open_marker(opener, bytes) {
+        Ok(record) => (Some(record), false),
+        Err(error) => {
+            let newer = error.kind() == Kind::TooNew;
+            let at = format!("read the marker of {}", store.location());
+            monitor.problem(&error.during(at));
+            (None, newer)
+        }
+    }
+}
+
+pub(super) fn open_marker(opener: &Opener, bytes: &[u8]) -> Result<MirrorRecord> {
+    MirrorRecord::decode(&opener.open(ObjectKind::Mirror, bytes)?.record)
 }

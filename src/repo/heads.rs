@@ -85,7 +85,7 @@ impl Finding {
         };
         Error::new(kind, what).hint(match self {
             Self::Unlisted { .. } => "heirloom heal lists it again",
-            Self::RolledBack { .. } => "do not prune; was an old copy put back? Once that is explained: heirloom mirror sync --accept-rollback",
+            Self::RolledBack { .. } => "do not prune; was an old copy put back? heirloom heal brings back what this device and other mirrors have; what is to stay gone: heirloom mirror sync --accept-rollback",
             Self::Forked { .. } => "was this device's state copied from another one? Move its state folder away; it will take a new identity",
         })
     }

@@ -106,7 +106,8 @@ impl KeyRing {
             let id = Id::from_hex(leaf).filter(|id| ring.slots.contains_key(id));
             ring.single.extend(id.map(|id| (id, missing)));
         }
-        if let Some(cache) = cache {
+        // Where every slot is gone it was lost: nobody takes the last one away.
+        if let Some(cache) = cache.filter(|_| !ring.is_empty()) {
             ring.keep_copies(cache);
         }
         if names.all().len() > tried {
@@ -118,6 +119,25 @@ impl KeyRing {
             monitor.problem(&Error::new(Kind::Damaged, what));
         }
         Ok(ring)
+    }
+
+    /// These slots, of which the mirror has neither copy.
+    pub fn put_back(slots: impl Iterator<Item = KeySlot>) -> Self {
+        let mut ring = Self::of(slots.collect());
+        let both = |id: &Id| [Folder::Keys, Folder::Keys2].map(|folder| (*id, folder));
+        ring.single = ring.slots.keys().flat_map(both).collect();
+        ring
+    }
+
+    /// The slots that this device has copies of, for a mirror of `repo` on which there is none any more.
+    pub fn of_copies(copies: &Objects, repo: RepoId) -> Self {
+        let names = copies.names(Folder::Keys).into_iter();
+        let slots = names.filter_map(|name| copied(copies, name.leaf()));
+        Self::put_back(
+            slots
+                .map(|(_, slot)| slot)
+                .filter(|slot| slot.repo() == repo),
+        )
     }
 
     fn keep_copies(&self, copies: &Objects) {
@@ -168,6 +188,16 @@ impl KeyRing {
             }
         }
         Ok(())
+    }
+
+    /// Slots of which a copy is not there, or neither, though what they hold is known.
+    pub fn lacking(&self) -> BTreeSet<Id> {
+        self.single.iter().map(|(id, _)| *id).collect()
+    }
+
+    /// Whether every slot that was seen could be read.
+    pub fn is_whole(&self) -> bool {
+        !self.slots.is_empty() && self.damaged == 0 && self.too_new == 0
     }
 
     /// Every readable slot.

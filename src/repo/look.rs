@@ -54,6 +54,17 @@ impl Look {
         named.filter(lacks).map(|(pack, _)| pack).collect()
     }
 
+    /// Whether packs lie there and no entry at all: an interrupted first run leaves that, and so does a disk that has lost them.
+    pub fn is_nameless(&self) -> bool {
+        let has_entry = self
+            .chains
+            .visible()
+            .chain(self.chains.hidden())
+            .next()
+            .is_some();
+        !has_entry && !self.presence.packs().is_empty()
+    }
+
     /// The same of a mirror that shows every entry, so that what it lacks has gone from there and is not on its way.
     pub fn gone_from(&self, here: &Self) -> BTreeSet<Id> {
         let shown: BTreeSet<&Id> = here.chains.visible().map(|(id, _)| id).collect();

@@ -10,6 +10,7 @@ pub mod create;
 pub mod found;
 pub mod heads;
 pub mod index;
+pub mod kept;
 pub mod keyring;
 pub mod ledger;
 pub mod loader;
@@ -102,15 +103,22 @@ impl Repo {
         let (whose, store) = (found.repo(), found.store);
         let none = KeyRing::default();
         let copies = whose.map(|id| Objects::at(&folder_of(cache, id)));
-        let ring = KeyRing::read(&*store, &found.slots, (&none, copies.as_ref()), monitor)?;
+        let mut ring = KeyRing::read(&*store, &found.slots, (&none, copies.as_ref()), monitor)?;
+        let bare = ring.is_empty();
+        if let (true, Some(copies), Some(whose)) = (bare, copies, whose) {
+            ring = KeyRing::of_copies(&copies, whose);
+        }
         if found.marker.is_none() && ring.is_empty() {
-            return Err(no_repository(&*store));
+            return Err(found::no_repository(&*store));
         }
         let (root, id) = self::unlock::run(&*store, &ring, unlock, whose)?;
+        if bare {
+            monitor.problem(&found::no_slots(&*store, &ring));
+        }
         let keys = Arc::new(Keys::new(&root, id.as_bytes()));
         let opener = Opener::new(Arc::clone(&keys), id);
         let (mirror, newer) = match &found.marker {
-            Some(bytes) => open_marker_or_tell(&opener, bytes, &*store, monitor),
+            Some(bytes) => found::open_marker_or_tell(&opener, bytes, &*store, monitor),
             None => {
                 let what = format!("{}: the marker is missing; reading only", store.location());
                 monitor.problem(&Error::new(Kind::Damaged, what));
@@ -145,9 +153,13 @@ impl Repo {
         if let Some(repo) = repo.filter(|repo| *repo != self.id) {
             return Err(found::another(&*store, repo, self.id));
         }
-        let (mirror, newer) = open_marker_or_tell(&self.opener, &marker, &*store, monitor);
+        let (mirror, newer) = found::open_marker_or_tell(&self.opener, &marker, &*store, monitor);
+        let mut ring = KeyRing::read(&*store, &found.slots, (&self.ring, None), monitor)?;
+        if ring.is_empty() {
+            ring = KeyRing::put_back(self.ring.slots().cloned());
+        }
         Ok(Self {
-            ring: KeyRing::read(&*store, &found.slots, (&self.ring, None), monitor)?,
+            ring,
             store,
             id: self.id,
             root: self.root.clone(),
@@ -363,38 +375,7 @@ pub fn seal(sealer: &Sealer, kind: ObjectKind, record: &[u8], host: &dyn Host) -
     sealer.seal(kind, &[], record, &random)
 }
 
-/// What a place without a repository is answered with.
-fn no_repository(store: &dyn Store) -> Error {
-    Error::new(
-        Kind::NoRepository,
-        format!("no repository at {}", store.location()),
-    )
-    .hint("check the location; is the disk plugged in? `heirloom init` makes a new repository")
-}
-
 /// This repository's folder below the cache folder.
 fn folder_of(cache: &Path, id: RepoId) -> PathBuf {
     cache.join(crate::id::to_hex(id.as_bytes()))
-}
-
-/// What the marker says, and whether it is newer than this program; that it cannot be read is told.
-fn open_marker_or_tell(
-    opener: &Opener,
-    bytes: &[u8],
-    store: &dyn Store,
-    monitor: &dyn Monitor,
-) -> (Option<MirrorRecord>, bool) {
-    match open_marker(opener, bytes) {
-        Ok(record) => (Some(record), false),
-        Err(error) => {
-            let newer = error.kind() == Kind::TooNew;
-            let at = format!("read the marker of {}", store.location());
-            monitor.problem(&error.during(at));
-            (None, newer)
-        }
-    }
-}
-
-fn open_marker(opener: &Opener, bytes: &[u8]) -> Result<MirrorRecord> {
-    MirrorRecord::decode(&opener.open(ObjectKind::Mirror, bytes)?.record)
 }

@@ -60,6 +60,7 @@ pub fn run(args: &PruneArgs, context: &Context) -> Result<Done> {
     let mut done = Done::well();
     if args.dry_run {
         let by = held.by(context, &**context.ui());
+        prunable(context, &held, &opened, &mut done)?;
         let plan = prune::rehearse(&opened.mirrors, &options, by)?;
         held.wrote_nothing();
         context.ui().end_progress();

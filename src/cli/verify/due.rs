@@ -3,6 +3,7 @@
 use crate::cli::context::Context;
 use crate::cli::exit::Done;
 use crate::cli::flags::duration;
+use crate::cli::verify::history::History;
 use crate::cli::verify::tell;
 use crate::cli::{places, verify};
 use crate::error::{Error, Kind, Result};
@@ -88,8 +89,9 @@ pub fn run(
 ) -> Result<()> {
     let began = context.host().elapsed();
     let mut found = Vec::new();
+    let history = History::read(context, mirrors)?;
     for mirror in &mirrors.here {
-        found.push(one(context, mirror, level, budget)?);
+        found.push(one(context, (mirror, &history), (level, budget), done)?);
     }
     let is_sound = found.iter().all(|(_, report, _)| report.damaged.is_empty());
     let alone = mirrors.here.len() == 1 && mirrors.away.is_empty();
@@ -117,9 +119,9 @@ pub fn run(
 
 fn one(
     context: &Context,
-    mirror: &Mirror,
-    level: Level,
-    budget: Option<Budget>,
+    (mirror, history): (&Mirror, &History),
+    (level, budget): (Level, Option<Budget>),
+    done: &mut Done,
 ) -> Result<(Look, Report, Bad)> {
     let host = &**context.host();
     let every = places::verify_every(context, &mirror.name)?;
@@ -139,7 +141,8 @@ fn one(
         over: &over,
     };
     let part = (due.len() as u64, due.iter().map(|due| due.len).sum());
-    let (report, bad) = verify::objects(context, &look, &known.scope(Some(only)), level)?;
+    let (mut report, bad) = verify::objects(context, &look, &known.scope(Some(only)), level)?;
+    history.judge(context, (mirror, &look), &mut report, done);
     let part = Part {
         objects: part.0,
         bytes: part.1,

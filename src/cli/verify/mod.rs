@@ -1,12 +1,14 @@
 //! `verify`: prove by reading that everything is whole.
 
 pub mod due;
+pub mod history;
 pub mod no_key;
 pub mod tell;
 
 use crate::cli::context::Context;
 use crate::cli::exit::{Done, Outcome};
 use crate::cli::verify::due::Budget;
+use crate::cli::verify::history::History;
 use crate::cli::{heal, open};
 use crate::error::{Error, Kind, Result};
 use crate::ops::verify::remember::Known;
@@ -100,9 +102,11 @@ pub fn run(args: &VerifyArgs, context: &Context) -> Result<Done> {
 pub fn mirrors(context: &Context, mirrors: &Mirrors, level: Level, done: &mut Done) -> Result<()> {
     let began = context.host().elapsed();
     let monitor = &**context.ui();
+    let history = History::read(context, mirrors)?;
     if let ([one], []) = (&mirrors.here[..], &mirrors.away[..]) {
-        let (look, mut report, bad) = everything(context, one, level)?;
+        let (look, mut report, bad) = everything(context, (one, &history), level, done)?;
         verify::snapshots(&look, &bad, &mut report, monitor)?;
+        report.nameless = look.is_nameless();
         tell::alone(context, (&one.name, &report), level, began, done);
         return Ok(());
     }
@@ -110,7 +114,7 @@ pub fn mirrors(context: &Context, mirrors: &Mirrors, level: Level, done: &mut Do
     let whole = Look::at(&mirrors.whole, monitor)?;
     for mirror in &mirrors.here {
         let began = context.host().elapsed();
-        let (look, mut report, bad) = everything(context, mirror, level)?;
+        let (look, mut report, bad) = everything(context, (mirror, &history), level, done)?;
         verify::gone(&whole, &look, &mut report, monitor);
         context.ui().end_progress();
         let took = duration_to_text((context.host().elapsed() - began).as_secs_f64());
@@ -132,10 +136,16 @@ pub fn mirrors(context: &Context, mirrors: &Mirrors, level: Level, done: &mut Do
 }
 
 /// Reads all of one mirror and enters it in the ledger there.
-fn everything(context: &Context, mirror: &Mirror, level: Level) -> Result<(Look, Report, Bad)> {
+fn everything(
+    context: &Context,
+    (mirror, history): (&Mirror, &History),
+    level: Level,
+    done: &mut Done,
+) -> Result<(Look, Report, Bad)> {
     let look = Look::at(&mirror.repo, &**context.ui())?;
     let mut known = Known::read(&look, context.host().now().seconds)?;
-    let (report, bad) = objects(context, &look, &known.scope(None), level)?;
+    let (mut report, bad) = objects(context, &look, &known.scope(None), level)?;
+    history.judge(context, (mirror, &look), &mut report, done);
     if level != Level::Structure {
         let what = (&mirror.name[..], &look, &report);
         enter(context, what, &mut known, (level, true));
@@ -189,6 +199,7 @@ fn together(
     let monitor = &**context.ui();
     let whole = Look::at(&mirrors.whole, monitor)?;
     verify::snapshots(&whole, &bad, &mut all, monitor)?;
+    all.nameless = whole.is_nameless();
     Ok(all)
 }
 
@@ -202,6 +213,7 @@ fn sum(found: &mut [(Look, Report, Bad)]) -> Report {
         all.blob_bytes += report.blob_bytes;
         all.newer += report.newer;
         all.strangers += report.strangers;
+        all.gone += report.gone;
         all.damaged.append(&mut report.damaged);
     }
     all

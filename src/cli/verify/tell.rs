@@ -21,12 +21,14 @@ pub fn together(
     losses(context, report);
     let seconds = (context.host().elapsed() - began).as_secs_f64();
     others(context, report.newer, report.strangers);
+    nameless(context, report);
     let snapshots = counted(report.snapshots, "snapshot", "snapshots");
     let damaged = counted(report.damaged.len() as u64, "object", "objects");
     let next = match (report.losses.len(), report.damaged.len()) {
         (0, 0) => {
+            let whole = all_that_is_whole(report);
             ui.line(&format!(
-                "verified: {snapshots}, everything is whole on every mirror"
+                "verified: {snapshots}, {whole} is whole on every mirror"
             ));
             String::new()
         }
@@ -75,6 +77,7 @@ pub fn alone(
         duration_to_text(seconds)
     ));
     others(context, report.newer, report.strangers);
+    nameless(context, report);
     let next = verdict(context, report, done);
     verified(context, report, level, seconds, &next);
 }
@@ -83,7 +86,7 @@ pub fn alone(
 pub fn verdict(context: &Context, report: &Report, done: &mut Done) -> String {
     let ui = context.ui();
     if report.is_sound() {
-        ui.line("verified: everything is whole");
+        ui.line(&format!("verified: {} is whole", all_that_is_whole(report)));
         String::new()
     } else {
         let what = format!(
@@ -99,6 +102,14 @@ pub fn verdict(context: &Context, report: &Report, done: &mut Done) -> String {
         done.add(Outcome::Damage, what);
         done.hint(&*next);
         next
+    }
+}
+
+/// What a mirror has lost without a trace is not among what was found whole.
+fn all_that_is_whole(report: &Report) -> &'static str {
+    match report.gone {
+        0 => "everything",
+        _ => "what is there",
     }
 }
 
@@ -177,6 +188,15 @@ pub fn losses(context: &Context, report: &Report) {
             ranges: Vec::new(),
             bytes: loss.bytes,
         });
+    }
+}
+
+/// Nobody can tell by reading whether there should be a snapshot.
+fn nameless(context: &Context, report: &Report) {
+    if report.nameless {
+        context.ui().line(
+            "there are packs and no snapshot; if there was one: heirloom heal --find-snapshots",
+        );
     }
 }
 

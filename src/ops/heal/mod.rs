@@ -5,15 +5,17 @@
 //! Nothing that a mark names comes back. A pack that no mirror has whole is named in a loss mark once every mirror has
 //! been asked: from then on no snapshot leans on it, and the next backup sends again what the device still has.
 
+pub mod gone;
+pub mod hidden;
 pub mod lost;
+pub mod search;
 pub mod told;
 
+use crate::crypto::hash;
 use crate::error::Result;
-use crate::format::ObjectKind;
-use crate::format::chain::{Entry, What};
-use crate::format::commit::CommitSlot;
 use crate::format::ledger::LEVEL_STORED;
 use crate::id::Id;
+use crate::limits::PAGE;
 use crate::mirror::heal::{Heal, Healed, discard};
 use crate::mirror::parity::{Brought, PERCENT};
 use crate::mirror::scrub;
@@ -22,18 +24,17 @@ use crate::name::{Folder, Name};
 use crate::ops::by::By;
 use crate::ops::heal::told::Found;
 use crate::ops::parity;
-use crate::ops::reach::Reach;
 use crate::ops::sync;
 use crate::ops::verify::remember::Known;
+use crate::repo::Repo;
+use crate::repo::author::Author;
 use crate::repo::chain::Chains;
 use crate::repo::index::Index;
 use crate::repo::ledger::Age;
-use crate::repo::loader::Loader;
 use crate::repo::look::Look;
 use crate::repo::mirrors::{Mirror, Mirrors};
-use crate::repo::publish::{Outcome, SealedEntry, Session};
-use crate::repo::{Repo, seal};
-use crate::store::{Payload, Store};
+use crate::repo::publish::Session;
+use crate::store::Store;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
@@ -76,13 +77,26 @@ impl Report {
             .filter(|(_, healed)| *healed == Healed::Left);
         left.map(|(name, _)| name)
     }
+
+    fn list(&mut self, entries: Vec<Id>) {
+        let names = entries
+            .iter()
+            .map(|id| Name::hashed(Folder::Entries, &id.to_hex()));
+        self.objects
+            .extend(names.map(|name| (name, Healed::Listed)));
+    }
 }
 
 /// Heals one mirror from all others that are there.
 ///
 /// # Errors
 /// `Refused` where nothing may be written, those of the mirror, `Interrupted`.
-pub fn run(mirrors: &Mirrors, mirror: &Mirror, options: Options<'_>, by: By<'_>) -> Result<Report> {
+pub fn run(
+    mirrors: &Mirrors,
+    mirror: &Mirror,
+    options: Options<'_>,
+    (author, by): (&Author, By<'_>),
+) -> Result<Report> {
     let repo = &mirror.repo;
     let look = Look::at(repo, by.monitor)?;
     let mut known = Known::read(&look, by.host.now().seconds)?;
@@ -114,6 +128,12 @@ pub fn run(mirrors: &Mirrors, mirror: &Mirror, options: Options<'_>, by: By<'_>)
         true => None,
         false => Some(Session::begin(repo, by.host, by.writer, "heal")?),
     };
+    // The session has put them there.
+    let copied = repo.ring().lacking().into_iter().map(|id| {
+        let name = Name::hashed(Folder::Keys, &id.to_hex());
+        (name, Healed::Copied)
+    });
+    report.objects.extend(copied);
     let done = objects(
         (mirrors, mirror),
         options,
@@ -126,10 +146,12 @@ pub fn run(mirrors: &Mirrors, mirror: &Mirror, options: Options<'_>, by: By<'_>)
         session.end(by.monitor);
     }
     done?;
-    if !options.dry_run {
+    if options.dry_run {
+        report.list(hidden::would_list((mirrors, mirror), author, by)?);
+    } else {
         let look = Look::at(&mirrors.whole, by.monitor)?;
         report.synced = sync::run(&look, repo, by)?;
-        replace_unreadable(repo, by)?;
+        report.list(hidden::list_again((mirrors, mirror), author, by)?);
         report.parity = parity::bring(mirror, by.monitor)?;
         let healed = told::healed(repo, &found, options, by, &mut report)?;
         let whole = read.filter(|read| read.newer == 0);
@@ -176,9 +198,11 @@ fn objects(
         .filter(|other| other.name != mirror.name)
         .map(|other| Arc::clone(other.repo.store()))
         .collect();
+    let spare = |name: &Name| spare(repo, name);
     let heal = Heal {
         target: &**repo.store(),
         others: &others,
+        spare: &spare,
         tag: options.tag,
         dry_run: options.dry_run,
         monitor: by.monitor,
@@ -223,105 +247,18 @@ fn objects(
     Ok(())
 }
 
-/// Commit slots that cannot be read decide nothing any more: what they may have listed is published anew first, as far as
-/// all it needs is there, and a slot is given up only when nothing that lies there is hidden.
-fn replace_unreadable(repo: &Arc<Repo>, by: By<'_>) -> Result<()> {
-    let mut chains = Chains::read(repo, by.monitor)?;
-    if chains.unreadable_slots().is_empty() {
-        return Ok(());
-    }
-    let mut session = Session::begin(repo, by.host, by.writer, "heal")?;
-    let done = publish_hidden(repo, &mut session, &mut chains, by);
-    session.end(by.monitor);
-    done?;
-    if chains.hidden().next().is_some() {
-        return Ok(());
-    }
-    let sealer = repo.sealer(by.writer);
-    for leaf in chains.unreadable_slots() {
-        let Some(name) = Name::new(Folder::Commits, leaf) else {
-            continue;
-        };
-        let slot = CommitSlot::Abort {
-            mark: Id::new([0; 32]),
-            by: by.writer.device,
-        };
-        let bytes = seal(&sealer, ObjectKind::Commit, &slot.encode(), &**by.host)?;
-        repo.store().put(&name, &Payload::new(bytes))?;
-    }
-    Ok(())
-}
-
-fn publish_hidden(
-    repo: &Arc<Repo>,
-    session: &mut Session,
-    chains: &mut Chains,
-    by: By<'_>,
-) -> Result<()> {
-    let index = Index::open(
-        repo,
-        session.presence(),
-        by.monitor,
-        &mut |_| Ok(Vec::new()),
-    )?;
-    chains.look_again(repo, by.monitor)?;
-    let loader = Loader::new(repo, &Arc::new(index));
-    let mut hidden: Vec<_> = chains
-        .hidden()
-        .map(|(id, entry)| (*id, entry.clone()))
-        .collect();
-    hidden.sort_by_key(|(_, entry)| (entry.device, entry.seq));
-    let (mut sealed, mut shown) = (Vec::new(), Vec::new());
-    for (id, entry) in hidden {
-        if !is_complete(chains, &loader, &entry)? {
-            continue;
-        }
-        let name = Name::hashed(Folder::Entries, &id.to_hex());
-        let bytes = repo.store().get(&name, ObjectKind::Entry.bytes_max())?;
-        sealed.push(SealedEntry::of(bytes));
-        shown.push((id, entry));
-    }
-    if sealed.is_empty() || session.commit(&sealed)? == Outcome::Aborted {
-        return Ok(());
-    }
-    for (id, entry) in shown {
-        chains.committed(id, entry);
-    }
-    Ok(())
-}
-
-/// Whether all that an entry leans on is there: the blobs of a snapshot, and of each that an undelete brings back.
-fn is_complete(chains: &Chains, loader: &Loader, entry: &Entry) -> Result<bool> {
-    match &entry.what {
-        What::Snapshot(snapshot) => is_whole(loader, snapshot.tree),
-        What::Undelete(ids) => {
-            for id in ids {
-                let whole = match chains.entry(id).map(|entry| &entry.what) {
-                    Some(What::Snapshot(snapshot)) => is_whole(loader, snapshot.tree)?,
-                    _ => false,
-                };
-                if !whole {
-                    return Ok(false);
-                }
-            }
-            Ok(true)
-        }
-        _ => Ok(true),
-    }
-}
-
-/// Whether every blob that a tree reaches lies in a pack that may be leant on.
-fn is_whole(loader: &Loader, tree: Id) -> Result<bool> {
-    let mut complete = true;
-    let walked = Reach::new(loader).snapshot(tree, None, &mut |kind, id| {
-        complete &= loader.index().holds(&id.prefix(), kind)?;
-        Ok(())
-    });
-    match walked {
-        Ok(()) => Ok(complete),
-        Err(error) if error.is_about_the_object() => Ok(false),
-        Err(error) => Err(error),
-    }
+/// What the mirror itself or this device has a second copy of: key slots and entries.
+fn spare(repo: &Repo, name: &Name) -> Option<Vec<u8>> {
+    let twin = match name.folder() {
+        Folder::Entries => return repo.copies().get(name),
+        Folder::Keys => Folder::Keys2,
+        Folder::Keys2 => Folder::Keys,
+        _ => return None,
+    };
+    let twin = Name::hashed(twin, name.leaf());
+    let whole = |bytes: &Vec<u8>| hash::object_id(bytes).to_hex() == name.leaf();
+    let here = repo.store().get(&twin, PAGE as u64).ok().filter(whole);
+    here.or_else(|| repo.copies().get(&Name::hashed(Folder::Keys, name.leaf())))
 }
 
 /// Heals every object that is listed and damaged, without a key. What is missing stays so: without a key nobody can tell
@@ -344,6 +281,7 @@ pub fn without_key(
     let heal = Heal {
         target: &*stores[target],
         others: &others,
+        spare: &|_| None,
         tag: options.tag,
         dry_run: options.dry_run,
         monitor,

@@ -147,14 +147,16 @@ fn require_listed(mirror: &Mirror, chains: &Chains, whole: &Chains) -> Result<()
         match mirror.repo.read(ObjectKind::Entry, &name) {
             Err(error) if error.kind() == Kind::NotFound => {}
             Err(error) => return Err(error),
-            Ok(_) => {
-                let what = format!("{} lists its entries short", mirror.name);
-                return Err(Error::new(Kind::Unreachable, what)
-                    .hint("nothing is deleted by such a list; prune again later"));
-            }
+            Ok(_) => return Err(listed_short(&mirror.name)),
         }
     }
     Ok(())
+}
+
+/// An entry was not listed, and is there.
+pub(super) fn listed_short(at: &str) -> Error {
+    let what = format!("{at} lists its entries short");
+    Error::new(Kind::Unreachable, what).hint("nothing is deleted by such a list; prune again later")
 }
 
 /// Entries that a mark names and that nobody has taken back, as far as this mirror and the others show.

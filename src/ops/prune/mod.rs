@@ -6,6 +6,7 @@
 
 pub mod collect;
 pub mod plan;
+mod require;
 mod room;
 mod runs;
 pub mod waiting;
@@ -23,18 +24,12 @@ use crate::ops::prune::plan::{Limits, Plan};
 use crate::ops::reach::Reach;
 use crate::repo::Repo;
 use crate::repo::author::Author;
-use crate::repo::chain::Chains;
 use crate::repo::index::reached::Reached;
 use crate::repo::look::Look;
 use crate::repo::mirrors::{Mirror, Mirrors};
 use crate::repo::presence::Presence;
 use std::collections::BTreeSet;
 use std::time::Duration;
-
-/// How far this device's clock may be behind the newest entry, in seconds.
-const BEHIND_MAX: i64 = 86_400;
-/// And ahead of it.
-const AHEAD_MAX: i64 = 400 * 86_400;
 
 /// How to prune.
 #[derive(Clone, Copy, Debug)]
@@ -254,9 +249,8 @@ struct Survey {
 /// Looks at all mirrors and walks every snapshot that is not purged.
 fn survey(mirrors: &Mirrors, options: &Options, by: By<'_>) -> Result<Survey> {
     let look = Look::at(&mirrors.whole, by.monitor)?;
-    require_known(&look.chains)?;
     let now = by.host.now().seconds;
-    require_clock(&look.chains, now, options)?;
+    require::all(&look, now, options)?;
     let removed = look.chains.purgeable();
     let over = |since: i64| since.saturating_add(options.grace) <= now;
     let purged: BTreeSet<Id> = removed
@@ -332,38 +326,6 @@ fn walk(
         }
         needed.walked.insert(*id);
         by.monitor.count(Counter::Objects, 1);
-    }
-    Ok(())
-}
-
-fn require_known(chains: &Chains) -> Result<()> {
-    if chains.unknown() > 0 || chains.newer() > 0 {
-        let what = "a newer heirloom has written entries whose meaning is not known here";
-        return Err(Error::new(Kind::TooNew, what)
-            .hint("upgrade heirloom; nothing is damaged, and restoring still works"));
-    }
-    match chains.damaged() {
-        0 => Ok(()),
-        n => {
-            let what = format!(
-                "{n} entries or commit slots cannot be read, so nobody knows what is needed"
-            );
-            Err(Error::new(Kind::Damaged, what).hint("heirloom heal, then prune again"))
-        }
-    }
-}
-
-/// The clock bounds nothing but how long a removal can be taken back; that much it has to be right.
-fn require_clock(chains: &Chains, now: i64, options: &Options) -> Result<()> {
-    let newest = chains.visible().map(|(_, entry)| entry.time.seconds).max();
-    let Some(newest) = newest.filter(|_| !options.clock_ok) else {
-        return Ok(());
-    };
-    let behind = newest.saturating_sub(now) > BEHIND_MAX;
-    if behind || now.saturating_sub(newest) > AHEAD_MAX {
-        let how = if behind { "behind" } else { "far ahead of" };
-        let what = format!("this device's clock is {how} the newest entry");
-        return Err(Error::new(Kind::Refused, what).hint("set the clock right, or: --clock-ok"));
     }
     Ok(())
 }

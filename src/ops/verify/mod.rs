@@ -94,6 +94,10 @@ pub struct Report {
     pub good: Vec<[u8; 8]>,
     /// Objects that the time was too short for.
     pub unread: u64,
+    /// Packs lie there and no entry at all.
+    pub nameless: bool,
+    /// Entries that were visible and are gone, though nobody removed them.
+    pub gone: u64,
 }
 
 impl Report {
@@ -164,6 +168,10 @@ pub fn objects(
     let mut bad = Bad::default();
     small::run(repo, scope, options.level, &mut report, monitor)?;
     missing(look, &mut report, monitor);
+    if scope.has_lost_all_slots() {
+        let hidden: Vec<Id> = look.chains.hidden().map(|(id, _)| *id).collect();
+        unlisted(&hidden, &mut report, monitor);
+    }
     let packs = scope.packs(look);
     let total = packs.iter().map(|(_, len)| len).sum();
     monitor.phase(
@@ -192,6 +200,16 @@ pub fn objects(
 }
 
 impl Scope<'_> {
+    /// Whether entries lie there, no slot lists any, and nobody is at work who might.
+    fn has_lost_all_slots(&self) -> bool {
+        let has = |folder| {
+            self.listed
+                .iter()
+                .any(|listed| listed.name.folder() == folder)
+        };
+        has(Folder::Entries) && !has(Folder::Commits) && !has(Folder::Intents)
+    }
+
     /// The packs to read with their lengths, none that a mark names; all in the order of their names, which is that of most
     /// disks.
     fn packs(&self, look: &Look) -> Vec<(Id, u64)> {
@@ -266,6 +284,17 @@ fn missing(look: &Look, report: &mut Report, monitor: &dyn Monitor) {
                 Error::new(Kind::Damaged, "a commit slot lists it and it is gone"),
                 monitor,
             );
+        }
+    }
+}
+
+/// Adds entries that were visible and lie there, and that no commit slot lists any more.
+pub fn unlisted(entries: &[Id], report: &mut Report, monitor: &dyn Monitor) {
+    for id in entries {
+        let name = Name::hashed(Folder::Entries, &id.to_hex());
+        if !report.damaged.iter().any(|damage| damage.name == name) {
+            let what = "the commit slot that listed it is gone";
+            damaged(report, name, Error::new(Kind::Damaged, what), monitor);
         }
     }
 }

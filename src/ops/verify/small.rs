@@ -63,7 +63,7 @@ pub fn run(
             names.insert(name.clone());
         }
     }
-    key_slots(&names, report, monitor);
+    key_slots(repo, &names, report, monitor);
     top(repo, &names, report, monitor);
     Ok(())
 }
@@ -120,8 +120,16 @@ fn key_slot(repo: &Repo, name: &Name) -> Result<()> {
     Err(Error::new(Kind::Damaged, what))
 }
 
-/// Each key slot stands twice.
-fn key_slots(names: &BTreeSet<Name>, report: &mut Report, monitor: &dyn Monitor) {
+/// Each key slot stands twice, and what opens the repository is one of them.
+fn key_slots(repo: &Repo, names: &BTreeSet<Name>, report: &mut Report, monitor: &dyn Monitor) {
+    let is_slot = |name: &&Name| matches!(name.folder(), Folder::Keys | Folder::Keys2);
+    if !names.iter().any(|name| is_slot(&name)) {
+        for (id, _) in repo.ring().named() {
+            let name = Name::hashed(Folder::Keys, &id.to_hex());
+            let error = Error::new(Kind::Damaged, "both of its copies are gone");
+            damaged(report, name, error, monitor);
+        }
+    }
     for (folder, twin) in [(Folder::Keys, Folder::Keys2), (Folder::Keys2, Folder::Keys)] {
         for name in names.iter().filter(|name| name.folder() == folder) {
             let other = Name::hashed(twin, name.leaf());

@@ -1,5 +1,7 @@
 //! `heal`: damaged and missing objects of a mirror replaced from their parity and from the others.
 
+mod search;
+
 use crate::cli::context::Context;
 use crate::cli::exit::{Done, Outcome};
 use crate::cli::mirror::sync;
@@ -10,7 +12,7 @@ use crate::error::{Error, Kind, Result};
 use crate::id::Id;
 use crate::mirror::heal::Healed;
 use crate::monitor::Mending;
-use crate::name::Name;
+use crate::name::{Folder, Name};
 use crate::ops::by::By;
 use crate::ops::heal::{self, Options, Report, lost};
 use crate::repo::ledger::Age;
@@ -40,6 +42,10 @@ pub struct HealArgs {
     /// Read everything first, whatever the last verify said
     #[arg(long, conflicts_with = "no_key")]
     all: bool,
+    /// Look in the packs for snapshots whose entries no mirror has any more, give those entries up, and list what is found
+    /// as snapshots of the source "found again"
+    #[arg(long, conflicts_with = "no_key")]
+    find_snapshots: bool,
     /// Use no secret: read everything, replace what is there and damaged; what is missing stays so
     #[arg(long)]
     no_key: bool,
@@ -55,11 +61,16 @@ pub fn run(args: &HealArgs, context: &Context) -> Result<Done> {
         names: args.names.clone(),
         dry_run: args.dry_run,
         all: args.all,
+        find_snapshots: args.find_snapshots,
     };
     match args.no_key {
         true => without_key(&wanted, context, &mut done)?,
         false => {
             let mut opened = open::repository(context)?;
+            // What was told of key slots while opening is mended first of all.
+            if opened.whole().ring().is_whole() {
+                context.ui().forget_damage();
+            }
             mirrors(context, &mut opened, &wanted, &mut done)?;
         }
     }
@@ -75,6 +86,8 @@ pub struct Wanted {
     pub dry_run: bool,
     /// Read everything first.
     pub all: bool,
+    /// Look for snapshots that no entry names.
+    pub find_snapshots: bool,
 }
 
 /// Heals mirrors of an open repository, and says what became of each object.
@@ -101,7 +114,7 @@ pub fn mirrors(
         .iter()
         .filter(|mirror| wanted(&mirror.name))
     {
-        let report = heal::run(&opened.mirrors, mirror, options, by)?;
+        let report = heal::run(&opened.mirrors, mirror, options, (&held.author, by))?;
         context.ui().end_progress();
         tell_source(context, &mirror.name, &report, args);
         let objects = report.objects.iter().map(|(name, healed)| (name, healed));
@@ -129,11 +142,22 @@ pub fn mirrors(
     if !lost.is_empty() {
         tell_lost(context, opened, (&lost, args.dry_run), by)?;
     }
-    let left: usize = reports
+    let left: Vec<&Name> = reports
         .iter()
-        .map(|(_, report)| report.left().count())
-        .sum();
-    end(context, left as u64, done);
+        .flat_map(|(_, report)| report.left())
+        .collect();
+    if args.find_snapshots {
+        // The entries among them are given up.
+        let others = left.iter().filter(|name| name.folder() != Folder::Entries);
+        end(context, others.count() as u64, done);
+        return search::run(context, (opened, &held), args.dry_run, done);
+    }
+    end(context, left.len() as u64, done);
+    if left.iter().any(|name| name.folder() == Folder::Entries) {
+        let next = "heirloom heal --find-snapshots looks in the packs for what their entries named";
+        context.ui().line(next);
+        done.hint(next);
+    }
     Ok(())
 }
 
@@ -285,6 +309,10 @@ fn tell_objects<'a>(
             Healed::Anew => "made again from its object, read back: ok".to_owned(),
             Healed::Removed if dry_run => "belongs to nothing, would be removed".to_owned(),
             Healed::Removed => "belonged to nothing, removed".to_owned(),
+            Healed::Copied if dry_run => "would be made again from another copy".to_owned(),
+            Healed::Copied => "made again from another copy".to_owned(),
+            Healed::Listed if dry_run => "would be listed again by a new commit slot".to_owned(),
+            Healed::Listed => "its commit slot was gone, listed again".to_owned(),
             Healed::Unstable => {
                 let what = format!(
                     "two readings of {name} on {mirror} differ: memory, cable or controller"
