@@ -453,6 +453,7 @@ fn k8_words_and_one_pack_open_what_has_lost_its_slots() {
                 bytes[..4096 * damage.min(1)].fill(0);
                 bytes[tail..tail + 4096 * (damage / 2)].fill(0);
             });
+            world.lose_cache();
             let opened = world.reopen(words());
             assert_eq!(opened.is_ok(), damage < 2, "{damage}");
             if damage < 2 {
@@ -460,6 +461,7 @@ fn k8_words_and_one_pack_open_what_has_lost_its_slots() {
             }
         }
         world.store.replace(left);
+        world.lose_cache();
         let wrong = SlotSecret::Words(Secret::new([6; 16]));
         assert_eq!(world.reopen(wrong).unwrap_err().kind(), Kind::NoKey);
         assert_eq!(world.reopen(key()).unwrap_err().kind(), Kind::NoKey);
@@ -467,7 +469,11 @@ fn k8_words_and_one_pack_open_what_has_lost_its_slots() {
     let mut left = whole;
     left.retain(|name, _| !matches!(name.folder(), Folder::Keys | Folder::Keys2));
     world.store.replace(left);
-    world.reopen(words()).unwrap();
+    let problems = world.reopen(words()).unwrap();
+    assert!(
+        problems[0].contains("no key slot lies there any more"),
+        "{problems:?}"
+    );
     let root = world.snapshots()[1].1;
     world.restore_whole(root);
 }

@@ -199,6 +199,12 @@ impl World {
         Ok(monitor.problems())
     }
 
+    /// As on a device that has never seen the repository.
+    pub(crate) fn lose_cache(&self) {
+        fs::remove_dir_all(self.home.join("cache")).unwrap();
+        fs::create_dir(self.home.join("cache")).unwrap();
+    }
+
     /// The open repository.
     pub(crate) fn repo(&self) -> &Arc<Repo> {
         &self.repo

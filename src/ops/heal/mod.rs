@@ -173,18 +173,12 @@ fn objects(
     let presence = session.as_ref().map_or(&look.presence, Session::presence);
     let index = Index::open(repo, presence, by.monitor, &mut |_| Ok(Vec::new()))?;
     chains.look_again(repo, by.monitor)?;
-    let packs = index
-        .missing()
-        .iter()
-        .map(|pack| Name::hashed(Folder::Packs, &pack.to_hex()));
-    let entries = chains.missing();
-    let entries = entries.map(|entry| Name::hashed(Folder::Entries, &entry.to_hex()));
-    let mut bad: BTreeSet<Name> = packs.chain(entries).collect();
-    let gone = Look::at(&mirrors.whole, by.monitor)?.gone_from(&look);
-    bad.extend(
-        gone.iter()
-            .map(|pack| Name::hashed(Folder::Packs, &pack.to_hex())),
-    );
+    let mut packs = Look::at(&mirrors.whole, by.monitor)?.gone_from(&look);
+    packs.extend(index.missing());
+    let packs = packs.iter().map(|id| (Folder::Packs, id));
+    let gone = packs.chain(chains.missing().map(|id| (Folder::Entries, id)));
+    let gone = gone.map(|(folder, id)| Name::hashed(folder, &id.to_hex()));
+    let mut bad: BTreeSet<Name> = gone.collect();
     let known = found.told.iter().chain(&found.read).cloned();
     let (named, not): (BTreeSet<Name>, BTreeSet<Name>) =
         known.partition(|name| name.folder().is_named_by_hash());

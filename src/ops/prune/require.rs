@@ -62,7 +62,7 @@ fn require_clock(chains: &Chains, now: i64, options: &Options) -> Result<()> {
 fn require_shown(look: &Look) -> Result<()> {
     let chains = &look.chains;
     let at = look.repo.store().location();
-    for id in chains.missing() {
+    if let Some(id) = chains.missing().next() {
         let name = Name::hashed(Folder::Entries, &id.to_hex());
         match look.repo.read(ObjectKind::Entry, &name) {
             Ok(_) => return Err(collect::listed_short(&at.to_string())),
