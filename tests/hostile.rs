@@ -3,7 +3,6 @@
 //! `bombs.rs`, what a newer version wrote in `newer.rs`.
 
 use crate::forge::{Forge, assert_unharmed, file, folder, honest, leaf};
-use crate::stage::words;
 use crate::world::{World, key, noise};
 use heirloom::compress::Level;
 use heirloom::crypto::passphrase::Argon2Cost;
@@ -418,64 +417,6 @@ fn k7_a_repository_that_was_swapped_shows_another_fingerprint() {
     assert_ne!(world.repo().keys().fingerprint(), fingerprint);
     let stranger = SlotSecret::KeyFile(Secret::new([4; 32]));
     assert_eq!(world.reopen(stranger).unwrap_err().kind(), Kind::NoKey);
-}
-
-#[test]
-fn k8_words_and_one_pack_open_what_has_lost_its_slots() {
-    let mut world = World::new();
-    let new = NewSlot {
-        secret: words(),
-        cost: Argon2Cost::default(),
-        label: "words".to_owned(),
-    };
-    let slot = new
-        .seal(world.repo().root(), world.repo().id(), world.host())
-        .unwrap();
-    put_slot(&world.store, &slot).unwrap();
-    world.reopen(key()).unwrap();
-    for n in 0..2 {
-        world.write(&format!("file-{n}"), &noise(n, 80_000));
-        world.backup();
-    }
-    let whole = world.store.contents();
-    for kept in names(&world, Folder::Packs) {
-        let mut left = whole.clone();
-        left.retain(|name, _| match name.folder() {
-            Folder::Keys | Folder::Keys2 => false,
-            Folder::Packs => *name == kept,
-            _ => true,
-        });
-        for damage in [0, 1, 2] {
-            world.store.replace(left.clone());
-            // One header is enough; without any there is nothing.
-            world.store.change(&kept, |bytes| {
-                let tail = bytes.len() - 4096;
-                bytes[..4096 * damage.min(1)].fill(0);
-                bytes[tail..tail + 4096 * (damage / 2)].fill(0);
-            });
-            world.lose_cache();
-            let opened = world.reopen(words());
-            assert_eq!(opened.is_ok(), damage < 2, "{damage}");
-            if damage < 2 {
-                assert_eq!(world.snapshots().len(), 2);
-            }
-        }
-        world.store.replace(left);
-        world.lose_cache();
-        let wrong = SlotSecret::Words(Secret::new([6; 16]));
-        assert_eq!(world.reopen(wrong).unwrap_err().kind(), Kind::NoKey);
-        assert_eq!(world.reopen(key()).unwrap_err().kind(), Kind::NoKey);
-    }
-    let mut left = whole;
-    left.retain(|name, _| !matches!(name.folder(), Folder::Keys | Folder::Keys2));
-    world.store.replace(left);
-    let problems = world.reopen(words()).unwrap();
-    assert!(
-        problems[0].contains("no key slot lies there any more"),
-        "{problems:?}"
-    );
-    let root = world.snapshots()[1].1;
-    world.restore_whole(root);
 }
 
 /// Everything that is backed up next, and the index run that claims to know it.

@@ -1,6 +1,6 @@
 //! The real program killed at random moments of backup, prune, sync and heal on two mirrors, two folders or one of them a
 //! bucket of a real server: nothing that was committed and not forgotten is ever missing or wrong on one.
-//! `HEIRLOOM_KILLS=1000` for more kills.
+//! `HEIRLOOM_KILLS=1000` for more kills, `HEIRLOOM_PROGRAM=target/release/heirloom` for the build that people run.
 
 use crate::client::Dice;
 use crate::util::{TestEnv, say};

@@ -1,5 +1,6 @@
 //! A small world for one test: its own home, nothing of the machine's environment, and the real binary.
 
+use std::ffi::OsString;
 use std::fmt;
 use std::fs;
 use std::io::Write;
@@ -79,7 +80,7 @@ impl TestEnv {
 
     /// The binary with these arguments, not yet started.
     pub(crate) fn command<'a>(&self, arguments: impl IntoIterator<Item = &'a str>) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_heirloom"));
+        let mut command = Command::new(program());
         command
             .args(arguments)
             .env_clear()
@@ -106,7 +107,7 @@ impl TestEnv {
         }
         // The build folder may be root's alone.
         let binary = self.path("heirloom-binary");
-        fs::copy(env!("CARGO_BIN_EXE_heirloom"), &binary).unwrap();
+        fs::copy(program(), &binary).unwrap();
         for (path, _) in contents(&self.path("")) {
             lchown(self.path("").join(path), Some(NOBODY), Some(NOBODY)).unwrap();
         }
@@ -284,6 +285,12 @@ pub(crate) fn contents(folder: &Path) -> Vec<(PathBuf, Vec<u8>)> {
     }
     found.sort();
     found
+}
+
+/// The binary under test: the one built with the tests, or another build of it, as in a campaign on the release build.
+pub(crate) fn program() -> OsString {
+    let other = std::env::var_os("HEIRLOOM_PROGRAM");
+    other.unwrap_or_else(|| env!("CARGO_BIN_EXE_heirloom").into())
 }
 
 /// A line of the story that a test tells where it fails, or where somebody wants to hear it.

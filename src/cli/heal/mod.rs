@@ -312,7 +312,7 @@ fn tell_objects<'a>(
             Healed::Copied if dry_run => "would be made again from another copy".to_owned(),
             Healed::Copied => "made again from another copy".to_owned(),
             Healed::Listed if dry_run => "would be listed again by a new commit slot".to_owned(),
-            Healed::Listed => "its commit slot was gone, listed again".to_owned(),
+            Healed::Listed => "no commit slot listed it, listed again".to_owned(),
             Healed::Unstable => {
                 let what = format!(
                     "two readings of {name} on {mirror} differ: memory, cable or controller"

@@ -293,7 +293,7 @@ pub fn unlisted(entries: &[Id], report: &mut Report, monitor: &dyn Monitor) {
     for id in entries {
         let name = Name::hashed(Folder::Entries, &id.to_hex());
         if !report.damaged.iter().any(|damage| damage.name == name) {
-            let what = "the commit slot that listed it is gone";
+            let what = "no commit slot lists it";
             damaged(report, name, Error::new(Kind::Damaged, what), monitor);
         }
     }
