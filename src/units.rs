@@ -28,6 +28,7 @@ pub fn size_from_text(text: &str) -> Option<u64> {
         "m" | "mb" | "mib" => 20,
         "g" | "gb" | "gib" => 30,
         "t" | "tb" | "tib" => 40,
+        "p" | "pb" | "pib" => 50,
         _ => return None,
     };
     if let Ok(whole) = number.parse::<u64>() {
@@ -150,6 +151,8 @@ mod tests {
         assert_eq!(size_to_text(u64::MAX), "16384.0 PiB");
         assert_eq!(size_from_text("64KiB"), Some(65536));
         assert_eq!(size_from_text("1.5 m"), Some(3 << 19));
+        // As it is shown.
+        assert_eq!(size_from_text("2.5 PiB"), Some(5 << 49));
         for wrong in ["", "x", "1 parsec", "-1", "99999999T"] {
             assert_eq!(size_from_text(wrong), None, "{wrong}");
         }
