@@ -10,10 +10,13 @@ use heirloom::crypto::hash::object_id;
 use heirloom::device::memory::Memory;
 use heirloom::device::state::StateReader;
 use heirloom::device::table::Table;
-use heirloom::error::Kind;
+use heirloom::error::{Error, Kind};
 use heirloom::name::Name;
+use heirloom::ops::retention::Span;
 use heirloom::repo::snapshots::Wanted;
+use heirloom::source::exclude::{self, Rule, Wishes};
 use heirloom::store::address;
+use heirloom::units::{size_from_text, size_to_text};
 use std::io::Write as _;
 
 /// Stands for the keyed check: who can make it right can write anything.
@@ -224,4 +227,50 @@ pub(crate) fn names(bytes: &[u8]) -> bool {
     assert_eq!(name.path(), text);
     assert_eq!(Name::new(name.folder(), name.leaf()), Some(name));
     true
+}
+
+/// A path, then the lines of an exclude file.
+pub(crate) fn patterns(bytes: &[u8]) -> bool {
+    let at = bytes.iter().position(|byte| *byte == b'\n');
+    let (path, lines) = bytes.split_at(at.unwrap_or(bytes.len()));
+    let fine = |error: Error| assert_eq!(error.kind(), Kind::Usage);
+    let Ok(globs) = exclude::patterns_in(lines, "file").map_err(fine) else {
+        return false;
+    };
+    let lines = globs.len();
+    let wishes = Wishes {
+        globs_any_case: globs.iter().rev().cloned().collect(),
+        globs,
+        ..Wishes::default()
+    };
+    let Ok(rules) = exclude::Rules::new(&wishes).map_err(fine) else {
+        return false;
+    };
+    if let Some(rule) = rules.by_path(path, &mut Vec::new()) {
+        assert!(matches!(rule, Rule::Pattern(at) if at < 2 * lines));
+        assert!(!rules.said(rule).is_empty());
+    }
+    true
+}
+
+/// Sizes and spans as people write them.
+pub(crate) fn amounts(bytes: &[u8]) -> bool {
+    let text = String::from_utf8_lossy(bytes);
+    let size = size_from_text(&text);
+    if let Some(size) = size {
+        assert_eq!(size_from_text(&size.to_string()), Some(size));
+    }
+    // Fractions of more than this are refused, and large numbers are shown as such.
+    if let Some(size) = size.filter(|size| *size < 8 << 60) {
+        let shown = size_from_text(&size_to_text(size)).expect("what is shown is read");
+        assert!(
+            shown.abs_diff(size) <= size / 10 + 1,
+            "{size} is shown as {shown}"
+        );
+    }
+    let span = Span::parse(&text);
+    assert!(
+        span.is_none_or(|span| Span::parse(&span.to_string()).is_none_or(|again| again == span))
+    );
+    span.is_some() || size.is_some()
 }

@@ -1,27 +1,46 @@
 //! Every parser of bytes that somebody else wrote, with inputs that nobody would think of.
 //!
-//! An ordinary test run takes the first few thousand inputs of each family. A campaign goes on from a number of its
-//! own, so many seconds for each family:
+//! An ordinary test run takes the inputs that are kept in `tests/data/fuzz` and the first few thousand numbers of each
+//! family; such an input is a function of the family and the number, and `HEIRLOOM_FUZZ_ONE=N` runs that of one number
+//! alone, as long as seeds and engine stay as they are.
+//!
+//! A campaign wants a build that counts the edges it goes over. It keeps each input that reaches something new in
+//! `HEIRLOOM_FUZZ_CORPUS` and changes these from then on, so many seconds for each family, one family at a time:
 //!
 //! ```text
-//! HEIRLOOM_FUZZ_SECONDS=3600 HEIRLOOM_FUZZ_FIRST=1000000 cargo test --test all -- fuzz --nocapture
+//! export RUSTFLAGS="--cfg chacha20_avx512 -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=3
+//!     -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table
+//!     -Ccodegen-units=1 -Clink-arg=-Wl,--unresolved-symbols=ignore-all"
+//! covered="cargo test --test all --target x86_64-unknown-linux-gnu --config profile.dev.opt-level=3"
+//! HEIRLOOM_FUZZ_CORPUS=/tmp/corpus HEIRLOOM_FUZZ_SECONDS=3600 HEIRLOOM_FUZZ_FIRST=1000000 $covered -- fuzz --nocapture
+//! HEIRLOOM_FUZZ_CORPUS=/tmp/corpus HEIRLOOM_FUZZ_MINIMISE=tests/data/fuzz $covered -- fuzz --nocapture
 //! ```
 //!
-//! Inputs are a function of the family and the number: what a finding prints as `HEIRLOOM_FUZZ_ONE=N` runs that input
-//! alone, with the name of the test, as long as seeds and engine stay as they are. A finding becomes a test beside the
-//! parser. There is no coverage feedback, and no entry for libFuzzer, which needs a nightly compiler; the targets have
-//! its form, bytes in, and would do as they are.
+//! (The linker's word is for the program itself, which is built too, counts and has nobody to tell; it does not run in
+//! that build.) The second run packs few and small inputs that reach as much. `spent FAMILY SECONDS EXECUTIONS` are
+//! seconds of processor time, to be added up; `edges` in the corpus says of each address whether it was reached.
 //!
-//! Not here, because no public function takes the bytes: XML of buckets, which a library reads (`answers` has lies of
-//! that sort), and the files of time zones.
+//! A finding prints where its input lies, and `HEIRLOOM_FUZZ_FILE=PATH` runs it alone, with the name of the test; where
+//! the process ends without a word, the input of the moment is in the corpus under `moment`. A finding becomes a test
+//! beside the parser. It is one when a target panics, takes too long, or holds more memory than its family may, which
+//! the tests' allocator counts; what zstd allocates, which is C, is not counted and not covered, nor is assembler.
+//! There is no entry for libFuzzer, which needs a nightly compiler; targets have its form, bytes in.
+//!
+//! Not here, because no public function takes the bytes: XML of buckets, which a library reads, and JSON of rclone
+//! (`answers` has lies of that sort), and the files of time zones.
 
+mod coverage;
 mod edges;
 mod engine;
 mod fixed;
+mod heap;
+mod hurt;
+mod kept;
 mod seeds;
 mod targets;
 
 use crate::fuzz::engine::Family;
+use heirloom::limits::{BLOCK_BYTES_MAX, PACK_BYTES_MAX};
 
 const MSGPACK: &[&[u8]] = &[
     b"\x80",
@@ -54,10 +73,51 @@ const MSGPACK: &[&[u8]] = &[
     b"\xa3pin",
     b"\xa6commit",
     b"\xa5abort",
+    b"\xa7entries",
+    b"\xa6counts",
+    b"\xa6losses",
+    b"\xa7suspect",
+    b"\xa8excludes",
+    b"\xa5paths",
+    b"\xa6parent",
+    b"\xa5kinds",
+    b"\xa4tags",
+    b"\xa5packs",
+    b"\xa4loss",
+    b"\xa4time",
+    b"\xa6device",
+    b"\xa2by",
+    b"\xa7started",
+    b"\xa7session",
+    b"\xa5marks",
+    b"\xa4kind",
+    b"\xa5probe",
+    b"\xa8protocol",
+    b"\xa3cas",
+    b"\xa5level",
+    b"\xa6healed",
+    b"\xa7damaged",
+    b"\xa7objects",
+    b"\xabkit checked",
+    b"\xacslot removed",
+    b"\xa6accept",
+    b"\xa5unpin",
     b"\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91\x91",
 ];
 
 fn none(_: &mut Vec<u8>) {}
+
+/// Bytes of memory that one execution may hold: a few times what is documented for its parser.
+fn heap_of(name: &str) -> u64 {
+    match name {
+        // The object, its parity, and what the code works with.
+        "parity" => 4 * PACK_BYTES_MAX,
+        // 10 MiB for each automaton, of which a set has several.
+        "exclude patterns" => 64 << 20,
+        // A block is the longest thing that is read at once.
+        _ => 4 * BLOCK_BYTES_MAX as u64,
+    }
+}
 
 fn fuzz(
     name: &'static str,
@@ -73,6 +133,7 @@ fn fuzz(
         words,
         mend,
         target,
+        heap: heap_of(name),
         brief,
     };
     family.run();
@@ -422,4 +483,45 @@ fn names() {
         b"99999999999999999999",
     ];
     fuzz("names", edges::names, seeds::names(), words, none, 4000);
+}
+
+#[test]
+fn hurt_pack() {
+    fuzz("hurt pack", hurt::pack, seeds::hurts(), &[], none, 200);
+}
+
+#[test]
+fn exclude_patterns() {
+    let words: &[&[u8]] = &[
+        b"**", b"/", b"*", b"?", b"[", b"]", b"[!", b"[^a-]", b"{", b"}", b",", b"\\", b"!", b"\n",
+        b"\n#",
+    ];
+    fuzz(
+        "exclude patterns",
+        edges::patterns,
+        seeds::patterns(),
+        words,
+        none,
+        200,
+    );
+}
+
+#[test]
+fn amounts() {
+    let words: &[&[u8]] = &[
+        b"1000000",
+        b"KiB",
+        b".",
+        b" ",
+        b"y",
+        b"18446744073709551615",
+    ];
+    fuzz(
+        "amounts",
+        edges::amounts,
+        seeds::amounts(),
+        words,
+        none,
+        2000,
+    );
 }

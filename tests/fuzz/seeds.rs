@@ -10,13 +10,18 @@ use heirloom::device::memory::{Memory, Observed, Seen};
 use heirloom::device::state::{Record, StateWriter};
 use heirloom::device::table::writer::TableWriter;
 use heirloom::format::ObjectKind;
+use heirloom::format::chain::{Entry, Removed, What};
+use heirloom::format::facts::{Fact, Facts};
 use heirloom::format::header::set_checksum;
 use heirloom::format::key_slot::write_key_file;
+use heirloom::format::mirror::MirrorRecord;
+use heirloom::format::parity::Shape;
+use heirloom::format::snapshot::{Counts, Snapshot};
 use heirloom::format::tree::content::List;
 use heirloom::format::{codec, parity};
 use heirloom::host::Timestamp;
 use heirloom::id::Id;
-use heirloom::limits::PAGE;
+use heirloom::limits::{PACK_BYTES_MAX, PAGE};
 
 type Seeds = Vec<Vec<u8>>;
 
@@ -93,15 +98,111 @@ pub(crate) fn runs() -> Seeds {
 pub(crate) fn records(kind: &str) -> Seeds {
     let mut seeds = frozen(kind);
     seeds.extend(match kind {
-        "entry" => GOLDEN.records(ObjectKind::Entry),
+        "entry" => [GOLDEN.records(ObjectKind::Entry), entries()].concat(),
         "intent" => GOLDEN.records(ObjectKind::Intent),
         "slot" => GOLDEN.records(ObjectKind::Commit),
-        "mirror" => GOLDEN.records(ObjectKind::Mirror),
+        "mirror" => [GOLDEN.records(ObjectKind::Mirror), vec![mirror()]].concat(),
         "tree" => GOLDEN.trees.clone(),
         _ => Vec::new(),
     });
     assert!(!seeds.is_empty(), "{kind}");
     seeds
+}
+
+/// Every sort of fact.
+fn facts() -> Facts {
+    let inner = [("a".to_owned(), Fact::Int(-5))];
+    let facts = [
+        Fact::Nothing,
+        Fact::Bool(true),
+        Fact::Int(i64::MAX),
+        Fact::Int(i64::MIN),
+        Fact::Text("text".to_owned()),
+        Fact::Bytes(vec![1; 32]),
+        Fact::List(vec![Fact::Int(1), Fact::List(vec![Fact::Nothing])]),
+        Fact::Map(Facts::from(inner)),
+    ];
+    let names = (b'a'..).map(|name| char::from(name).to_string());
+    names.zip(facts).collect()
+}
+
+/// One for everything that can happen.
+fn entries() -> Seeds {
+    let ids = vec![Id::new([1; 32]), Id::new([2; 32])];
+    let removed = Removed {
+        device: [3; 16],
+        seq: 4,
+        entry: ids[0],
+        prev: Some(ids[1]),
+    };
+    let reason = || "reason".to_owned();
+    let counts = Counts {
+        files: 1,
+        folders: 2,
+        bytes: 1 << 40,
+        new_bytes: 4,
+        skipped: 5,
+    };
+    let snapshot = Snapshot {
+        source: "home".to_owned(),
+        tree: ids[0],
+        parent: Some(ids[1]),
+        paths: vec![b"/a".to_vec(), vec![0xff]],
+        excludes: vec!["*.o".to_owned()],
+        tags: vec!["x".to_owned(), "y".to_owned()],
+        counts,
+        kinds: vec![(1, 2, 3), (4, 5, 6)],
+        losses: ids.clone(),
+        suspect: Some(reason()),
+        unknown: 0,
+    };
+    let all = [
+        What::Snapshot(Box::new(snapshot)),
+        What::Remove {
+            entries: vec![
+                removed.clone(),
+                Removed {
+                    prev: None,
+                    ..removed
+                },
+            ],
+            reason: reason(),
+        },
+        What::Undelete(ids.clone()),
+        What::Pin {
+            ids: ids.clone(),
+            reason: reason(),
+        },
+        What::Unpin(ids.clone()),
+        What::Accept {
+            source: reason(),
+            entry: ids[0],
+        },
+        What::KitChecked(-5),
+        What::Drill(facts()),
+        What::SlotRemoved(ids[0]),
+        What::DeviceName(reason()),
+        What::Unknown("later".to_owned()),
+    ];
+    let golden = GOLDEN.records(ObjectKind::Entry);
+    let entry = Entry::decode(&golden[0]).unwrap();
+    let written = all.map(|what| {
+        let entry = Entry {
+            what,
+            ..entry.clone()
+        };
+        entry.encode()
+    });
+    written.to_vec()
+}
+
+fn mirror() -> Vec<u8> {
+    let golden = GOLDEN.records(ObjectKind::Mirror);
+    let record = MirrorRecord {
+        probe: facts(),
+        ..MirrorRecord::decode(&golden[0]).unwrap()
+    };
+    record.encode()
 }
 
 pub(crate) fn nodes() -> Seeds {
@@ -177,10 +278,29 @@ pub(crate) fn mend_parity(bytes: &mut [u8]) {
             .get_mut(at..)
             .and_then(|rest| rest.first_chunk_mut::<PAGE>());
         if let Some(page) = page {
+            mend_shape(page);
             let (body, sum) = page.split_at_mut(PAGE - 32);
             sum.copy_from_slice(object_id(body).as_bytes());
         }
     }
+}
+
+/// Any shape that may be, and the numbers that follow from it.
+fn mend_shape(page: &mut [u8; PAGE]) {
+    let number = |at: usize| u32::from_le_bytes(page[at..at + 4].try_into().unwrap());
+    let within = |number: u32, most: u64| match u64::from(number) {
+        fine if (1..=most).contains(&fine) => fine,
+        other => other % most + 1,
+    };
+    let object = within(number(12), PACK_BYTES_MAX / PAGE as u64);
+    let most = Shape::of(object * PAGE as u64, u8::MAX).unwrap().parity;
+    let parity = within(number(16), most.into());
+    let table = ((object + parity) * 8).next_multiple_of(PAGE as u64);
+    for (at, number) in [(12, object), (16, parity), (20, table)] {
+        page[at..at + 4].copy_from_slice(&number.to_le_bytes()[..4]);
+    }
+    page[24..32].copy_from_slice(&(object * PAGE as u64).to_le_bytes());
+    page[128..PAGE - 32].fill(0);
 }
 
 pub(crate) fn frames() -> Seeds {
@@ -357,4 +477,28 @@ pub(crate) fn names() -> Seeds {
         format!("parity/ab/{hex}"),
     ];
     texts.map(String::into_bytes).to_vec()
+}
+
+/// Sound packs, and each way to hurt them.
+pub(crate) fn hurts() -> Seeds {
+    let mut seeds: Seeds = (0..3_u8).map(|which| vec![which, 0, 0, 3]).collect();
+    for what in 0..9_u8 {
+        let step = [what, 0x34, 0x12, 1, 0x55];
+        seeds.push([&[what % 3, 0, 0x20, 0][..], &step, &[4, 0, 0, 0, 0]].concat());
+    }
+    seeds
+}
+
+pub(crate) fn patterns() -> Seeds {
+    let texts = [
+        "/home/a/b.o\n*.o\n!b.o\n",
+        "/x/y/z\n# note\n/x/**/z\n\\#a\n[a-z]?{b,c}\n",
+        "/A/\u{e4}\n**/[!x]\n/\n**\n",
+    ];
+    texts.map(|text| text.as_bytes().to_vec()).to_vec()
+}
+
+pub(crate) fn amounts() -> Seeds {
+    let texts = ["512", "1.5 MiB", "64K", "2g", "2y6m4w14d36h", "9e18 t"];
+    texts.map(|text| text.as_bytes().to_vec()).to_vec()
 }

@@ -27,7 +27,7 @@ use std::cell::RefCell;
 /// A record written anew is at most this much longer than it was: keys that may be absent are written.
 const SLACK: usize = 512;
 
-fn refused(error: &Error) -> bool {
+pub(crate) fn refused(error: &Error) -> bool {
     let kind = error.kind();
     let fine = matches!(kind, Kind::Damaged | Kind::TooNew);
     assert!(fine, "{}", error.chain());
