@@ -4,15 +4,12 @@
 //! ordinary build nobody calls these functions, and there is nothing to see.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Where the counters lie: their first and how many.
 static COUNTERS: [AtomicUsize; 2] = [const { AtomicUsize::new(0) }; 2];
 
 /// Where the table of their addresses lies: two words each.
 static ADDRESSES: [AtomicUsize; 2] = [const { AtomicUsize::new(0) }; 2];
-
-static ALONE: Mutex<()> = Mutex::new(());
 
 /// Counters that are looked at together; most of them are 0.
 const LINE: usize = 64;
@@ -48,9 +45,9 @@ pub(crate) fn counters() -> usize {
 }
 
 /// Counters count for the whole process, so what is counted runs alone.
-pub(crate) fn alone() -> Option<MutexGuard<'static, ()>> {
-    let lock = || ALONE.lock().unwrap_or_else(PoisonError::into_inner);
-    (counters() > 0).then(lock)
+pub(crate) fn assert_alone() {
+    let alone = std::env::args().any(|word| word == "--test-threads=1");
+    assert!(counters() == 0 || alone, "it wants --test-threads=1");
 }
 
 /// Calls back with each counter of a line that is not 0, and makes it 0.

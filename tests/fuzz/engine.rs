@@ -175,7 +175,7 @@ impl Family {
 
     /// Runs the seeds and what is kept as they are, then mutated ones for as long as is wanted.
     pub(crate) fn run(&self) {
-        let _alone = coverage::alone();
+        coverage::assert_alone();
         let taken = |seed: &&Vec<u8>| (self.target)(seed);
         if let Some(path) = std::env::var_os("HEIRLOOM_FUZZ_FILE") {
             self.once(&std::fs::read(path).unwrap(), None);

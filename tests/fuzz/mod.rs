@@ -12,8 +12,9 @@
 //!     -Cllvm-args=-sanitizer-coverage-inline-8bit-counters -Cllvm-args=-sanitizer-coverage-pc-table
 //!     -Ccodegen-units=1 -Clink-arg=-Wl,--unresolved-symbols=ignore-all"
 //! covered="cargo test --test all --target x86_64-unknown-linux-gnu --config profile.dev.opt-level=3"
-//! HEIRLOOM_FUZZ_CORPUS=/tmp/corpus HEIRLOOM_FUZZ_SECONDS=3600 HEIRLOOM_FUZZ_FIRST=1000000 $covered -- fuzz --nocapture
-//! HEIRLOOM_FUZZ_CORPUS=/tmp/corpus HEIRLOOM_FUZZ_MINIMISE=tests/data/fuzz $covered -- fuzz --nocapture
+//! export HEIRLOOM_FUZZ_CORPUS=/tmp/corpus
+//! HEIRLOOM_FUZZ_SECONDS=3600 HEIRLOOM_FUZZ_FIRST=1000000 $covered -- fuzz --nocapture --test-threads=1
+//! HEIRLOOM_FUZZ_MINIMISE=tests/data/fuzz $covered -- fuzz --nocapture --test-threads=1
 //! ```
 //!
 //! (The linker's word is for the program itself, which is built too, counts and has nobody to tell; it does not run in

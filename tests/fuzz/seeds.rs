@@ -160,7 +160,7 @@ fn entries() -> Seeds {
         What::Snapshot(Box::new(snapshot)),
         What::Remove {
             entries: vec![
-                removed.clone(),
+                removed,
                 Removed {
                     prev: None,
                     ..removed
