@@ -260,8 +260,8 @@ pub(crate) fn amounts(bytes: &[u8]) -> bool {
     if let Some(size) = size {
         assert_eq!(size_from_text(&size.to_string()), Some(size));
     }
-    // Fractions of more than this are refused, and large numbers are shown as such.
-    if let Some(size) = size.filter(|size| *size < 8 << 60) {
+    // Fractions of more than 9e18 are refused, and large numbers are shown as such.
+    if let Some(size) = size.filter(|size| *size < 7 << 60) {
         let shown = size_from_text(&size_to_text(size)).expect("what is shown is read");
         assert!(
             shown.abs_diff(size) <= size / 10 + 1,
