@@ -11,6 +11,8 @@ mod answers;
 mod append_only;
 /// Authentic boxes that would make a reader allocate, loop or wander off.
 mod bombs;
+/// Blocks of packs that go move as they are.
+mod carried;
 /// The chunker cuts as its frozen vectors say.
 mod chunker;
 /// What is typed and what is answered, verb by verb.

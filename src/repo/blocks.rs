@@ -43,8 +43,27 @@ impl Shelf {
 pub struct FullBlock {
     /// The blobs, back to back.
     pub block: BlockBuilder,
-    /// Whether to try to compress it.
-    pub compress: bool,
+    /// How it will lie in the pack.
+    pub form: Form,
+}
+
+/// How a block will lie in a pack.
+pub enum Form {
+    /// As it is.
+    Raw,
+    /// As a zstd frame, where that is smaller.
+    Compressed,
+    /// As this zstd frame, smaller than the block, which was expanded to it and checked.
+    Frame(Vec<u8>),
+}
+
+impl Form {
+    fn of(compress: bool) -> Self {
+        match compress {
+            true => Self::Compressed,
+            false => Self::Raw,
+        }
+    }
 }
 
 /// The open blocks.
@@ -81,7 +100,7 @@ impl Blocks {
         }
         full.map(|block| FullBlock {
             block,
-            compress: shelf != Shelf::Chunks(Group::Raw),
+            form: Form::of(shelf != Shelf::Chunks(Group::Raw)),
         })
     }
 
@@ -92,7 +111,7 @@ impl Blocks {
         open.filter_map(|(number, slot)| {
             slot.take().map(|block| FullBlock {
                 block,
-                compress: number != raw,
+                form: Form::of(number != raw),
             })
         })
         .collect()

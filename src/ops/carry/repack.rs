@@ -2,7 +2,7 @@
 
 use crate::compress::{Expander, Level};
 use crate::error::Result;
-use crate::format::block::{BlockBuilder, blob_id};
+use crate::format::block::blob_id;
 use crate::format::directory::{BlockRow, Codec, Directory};
 use crate::format::pack::DataPackSize;
 use crate::format::{BlobKind, ObjectKind};
@@ -10,7 +10,7 @@ use crate::id::Id;
 use crate::ops::by::By;
 use crate::ops::carry::{Carried, require_patience};
 use crate::repo::Repo;
-use crate::repo::blocks::FullBlock;
+use crate::repo::blocks::{Form, FullBlock};
 use crate::repo::index::Index;
 use crate::repo::index::directories::pack_directory;
 use crate::repo::index::reached::Reached;
@@ -121,6 +121,15 @@ fn forget_known(taken: &mut HashSet<[u8; 16]>, index: &Index) -> Result<()> {
     failed
 }
 
+/// A block that was read.
+#[derive(Default)]
+struct Opened {
+    /// As it lies in its pack.
+    stored: Vec<u8>,
+    /// Its blobs, back to back.
+    raw: Vec<u8>,
+}
+
 /// One pack from which the needed blobs move.
 struct Moving<'a> {
     loader: &'a Loader,
@@ -159,7 +168,7 @@ impl Moving<'_> {
             }
             let place = place_of(pack, (kind, len), at.offset, block);
             match self.expanded(&place, &mut expander) {
-                Ok(raw) => self.take(block, &raw, &needed)?,
+                Ok(opened) => self.take(block, opened, &needed)?,
                 Err(error) if error.is_about_the_object() => {
                     self.missed
                         .extend(needed.iter().map(|(id, _)| (block.kind, *id)));
@@ -177,21 +186,22 @@ impl Moving<'_> {
             && !self.index.holds(&prefix, kind)?)
     }
 
-    fn expanded(&self, place: &Place, expander: &mut Expander) -> Result<Vec<u8>> {
-        let (mut stored, mut raw) = (Vec::new(), Vec::new());
-        self.loader.read_stored(place, &mut stored)?;
-        expand_block(place, &stored, expander, &mut raw)?;
-        Ok(raw)
+    fn expanded(&self, place: &Place, expander: &mut Expander) -> Result<Opened> {
+        let mut opened = Opened::default();
+        self.loader.read_stored(place, &mut opened.stored)?;
+        expand_block(place, &opened.stored, expander, &mut opened.raw)?;
+        Ok(opened)
     }
 
-    /// A new block holds blobs of one old block alone: what was apart stays apart.
+    /// A new block holds blobs of one old block alone: what was apart stays apart. A block of which all is needed goes on as
+    /// it was compressed.
     fn take(
         &mut self,
         block: &BlockRow,
-        raw: &[u8],
+        Opened { stored, raw }: Opened,
         needed: &[(Id, std::ops::Range<usize>)],
     ) -> Result<()> {
-        let mut fresh = BlockBuilder::new(block.kind);
+        let mut fresh = self.packer.empty(block.kind);
         for (id, range) in needed {
             let bytes = raw.get(range.clone()).unwrap_or_default();
             if blob_id(self.loader.repo().keys(), block.kind, bytes) != *id {
@@ -204,10 +214,12 @@ impl Moving<'_> {
         if fresh.is_empty() {
             return Ok(());
         }
-        self.packer.block(FullBlock {
-            block: fresh,
-            compress: block.codec == Codec::Zstd,
-        })
+        let form = match block.codec {
+            Codec::Stored => Form::Raw,
+            Codec::Zstd if fresh.blobs().len() == block.blobs as usize => Form::Frame(stored),
+            Codec::Zstd => Form::Compressed,
+        };
+        self.packer.block(FullBlock { block: fresh, form })
     }
 }
 

@@ -11,6 +11,8 @@ mod threads;
 
 use crate::compress::Level;
 use crate::error::{Error, Kind, Result};
+use crate::format::BlobKind;
+use crate::format::block::BlockBuilder;
 use crate::format::boxes::Sealer;
 use crate::format::pack::{DataPackSize, PackBuilder};
 use crate::host::Host;
@@ -166,7 +168,18 @@ impl Packer {
         }
     }
 
-    /// Packs a block as it is, beside those that are being filled.
+    /// An empty block for blobs of `kind`, for [`Packer::block`].
+    pub fn empty(&self, kind: BlobKind) -> BlockBuilder {
+        match self.spare.blocks.get() {
+            Some(mut block) => {
+                block.restart(kind);
+                block
+            }
+            None => BlockBuilder::new(kind),
+        }
+    }
+
+    /// Packs a block, beside those that are being filled.
     ///
     /// # Errors
     /// What went wrong in any of the threads.

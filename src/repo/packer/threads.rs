@@ -13,7 +13,7 @@ use crate::id::Id;
 use crate::limits::INDEX_ROWS_WRITTEN;
 use crate::name::{Folder, Name};
 use crate::repo::Repo;
-use crate::repo::blocks::FullBlock;
+use crate::repo::blocks::{Form, FullBlock};
 use crate::repo::index::Index;
 use crate::repo::loader::pack_kind_of;
 use crate::repo::packer::{Settings, Sharing};
@@ -102,17 +102,23 @@ pub(crate) fn compress_blocks(
     let mut compressor = Compressor::new(shared.settings.level);
     let mut expander = Expander::new();
     let mut scratch = Vec::new();
-    while let Ok(FullBlock { block, compress }) = todo.recv() {
-        let mut frame = None;
-        if compress {
-            let mut out = spare.frames.get().unwrap_or_default();
-            if compressor.compress(block.raw(), &mut out) {
-                frame = Some(out);
-            } else {
-                spare.frames.put(out);
+    while let Ok(FullBlock { block, form }) = todo.recv() {
+        let (mut frame, mut made) = (None, false);
+        match form {
+            Form::Raw => {}
+            Form::Frame(given) => frame = Some(given),
+            Form::Compressed => {
+                let mut out = spare.frames.get().unwrap_or_default();
+                made = compressor.compress(block.raw(), &mut out);
+                if made {
+                    frame = Some(out);
+                } else {
+                    spare.frames.put(out);
+                }
             }
         }
-        if let Some(frame) = frame.as_ref().filter(|_| shared.settings.recheck) {
+        // What was given was expanded by whoever gave it.
+        if let Some(frame) = frame.as_ref().filter(|_| made && shared.settings.recheck) {
             let expanded = expander.expand(frame, block.raw_len(), &mut scratch);
             if expanded.is_none() || scratch != block.raw() {
                 let what = "a compressed block did not expand to what it was made from";
