@@ -715,7 +715,7 @@ complete -c heirloom -n "__fish_heirloom_using_subcommand forget" -l cache-dir -
 complete -c heirloom -n "__fish_heirloom_using_subcommand forget" -l memory -d 'Memory to keep within, at least 147MiB' -r
 complete -c heirloom -n "__fish_heirloom_using_subcommand forget" -l wait -d 'Wait so long for another heirloom of this device, as in 90s, 15m or 2h' -r
 complete -c heirloom -n "__fish_heirloom_using_subcommand forget" -s n -l dry-run -d 'Say what would be forgotten, and write nothing'
-complete -c heirloom -n "__fish_heirloom_using_subcommand forget" -l prune -d 'Prune afterwards; what is forgotten now still keeps what it holds until its time is over'
+complete -c heirloom -n "__fish_heirloom_using_subcommand forget" -l prune -d 'Prune afterwards; what is forgotten now still keeps what it holds until its time is over. With -n: say what that would free now, and what later'
 complete -c heirloom -n "__fish_heirloom_using_subcommand forget" -l below-min-good -d 'The newest good snapshots may go too'
 complete -c heirloom -n "__fish_heirloom_using_subcommand forget" -l words -d 'Ask for the twelve recovery words'
 complete -c heirloom -n "__fish_heirloom_using_subcommand forget" -l json -d 'One JSON object per line on stdout'

@@ -40,8 +40,9 @@ pub struct ForgetArgs {
     /// Say what would be forgotten, and write nothing
     #[arg(short = 'n', long)]
     dry_run: bool,
-    /// Prune afterwards; what is forgotten now still keeps what it holds until its time is over
-    #[arg(long, conflicts_with = "dry_run")]
+    /// Prune afterwards; what is forgotten now still keeps what it holds until its time is over. With -n: say what that
+    /// would free now, and what later
+    #[arg(long)]
     prune: bool,
     /// This source may lose its last good snapshot; alone, all of its snapshots go
     #[arg(long, value_name = "NAME")]
@@ -60,7 +61,7 @@ pub fn run(args: &ForgetArgs, context: &Context) -> Result<Done> {
     let grace = keep::grace(context)?;
     let which = by_rule(args, context)?;
     let mut opened = open::repository(context)?;
-    let held = match args.dry_run {
+    let held = match args.dry_run && !args.prune {
         true => None,
         false => Some(open::hold(context, &mut opened.mirrors)?),
     };
@@ -86,6 +87,7 @@ pub fn run(args: &ForgetArgs, context: &Context) -> Result<Done> {
     tell(context, &look, &plan);
     let mut done = Done::well();
     match &held {
+        Some(held) if args.dry_run => held.wrote_nothing(),
         Some(_) if plan.gone.is_empty() && args.prune => {}
         Some(held) if plan.gone.is_empty() => held.wrote_nothing(),
         Some(held) => {
@@ -97,8 +99,13 @@ pub fn run(args: &ForgetArgs, context: &Context) -> Result<Done> {
         None => {}
     }
     finish(args, context, &plan, until, began, &done);
-    if let Some(held) = held.as_ref().filter(|_| args.prune) {
-        prune::after(context, (&opened, held), &mut done)?;
+    match held.as_ref().filter(|_| args.prune) {
+        Some(held) if args.dry_run => {
+            let going = plan.gone.into_keys().collect();
+            prune::foretell(context, (&opened, held), &going, until)?;
+        }
+        Some(held) => prune::after(context, (&opened, held), &mut done)?,
+        None => {}
     }
     Ok(done)
 }

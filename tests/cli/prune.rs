@@ -177,3 +177,43 @@ fn g13_where_nothing_can_be_decided_a_prune_that_waits_says_so() {
     assert!(size(&env, "plain") < before * 2 / 3);
     run(&["verify"], 0);
 }
+
+/// What `forget -n --prune` says that a prune would free, and when.
+fn foretold(env: &TestEnv) -> Vec<(String, u64)> {
+    let rules = ["forget", "-n", "--prune", "-l", "1", "--below-min-good"];
+    let ran = env.run(rules.into_iter().chain(["--json"])).expect(0);
+    let told = |event: &serde_json::Value| {
+        let what = event["what"].as_str().unwrap().to_owned();
+        (what, event["bytes"].as_u64().unwrap())
+    };
+    let events = ran.events();
+    let plans = events.iter().filter(|event| event["action"] == "prune");
+    plans.map(told).collect()
+}
+
+#[test]
+fn what_a_prune_would_free_is_said_before_anything_is_forgotten() {
+    let env = env();
+    let kept = ["one", "two"].map(|mirror| contents(&env.path(mirror)));
+    // Two are removed and one would be: three times two million bytes, none of them before the grace is over.
+    let told = foretold(&env);
+    let [(now, nothing), (_, later)] = &told[..] else {
+        panic!("{told:?}");
+    };
+    assert_eq!((now.as_str(), *nothing), ("now", 0));
+    assert!((6_000_000..7_000_000).contains(later), "{told:?}");
+    let rules = ["forget", "-n", "--prune", "-l", "1", "--below-min-good"];
+    let said = env.run(rules).expect(0).out();
+    let lines: Vec<_> = said.lines().rev().take(2).collect();
+    assert!(lines[1].starts_with("at once a prune frees about 0 B on each mirror"));
+    assert!(lines[0].starts_with("after ") && lines[0].ends_with(" on each mirror"));
+    purge_at_once(&env);
+    assert_eq!(foretold(&env), [("now".to_owned(), *later)]);
+    assert!(kept == ["one", "two"].map(|mirror| contents(&env.path(mirror))));
+    // And so it comes.
+    let before = size(&env, "one");
+    let forget = ["forget", "-l", "1", "--below-min-good", "--prune"];
+    env.run(forget).expect(0);
+    let freed = (before - size(&env, "one")) as u64;
+    assert!(freed.abs_diff(*later) < later / 20, "{freed}, not {later}");
+}

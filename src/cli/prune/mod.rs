@@ -9,6 +9,7 @@ use crate::cli::mirror::sync;
 use crate::cli::open::{self, Held, Opened};
 use crate::cli::places;
 use crate::error::{Error, Kind, Result};
+use crate::id::Id;
 use crate::ops::parity;
 use crate::ops::prune::collect::Collected;
 use crate::ops::prune::plan::Limits;
@@ -17,6 +18,7 @@ use crate::repo::chain::Chains;
 use crate::repo::mirrors::Mirror;
 use crate::units::{duration_to_text, size_from_text, size_to_text};
 use clap::Args;
+use std::collections::BTreeSet;
 use std::time::Duration;
 
 /// How long a session shows no sign of life before it is ended, in seconds.
@@ -44,6 +46,18 @@ pub struct PruneArgs {
     /// Whatever this device's clock says
     #[arg(long)]
     clock_ok: bool,
+}
+
+impl PruneArgs {
+    /// As if nothing was said.
+    fn usual() -> Self {
+        Self {
+            dry_run: false,
+            max_unused: UNUSED.to_owned(),
+            max_rewrite: None,
+            clock_ok: false,
+        }
+    }
 }
 
 /// Runs the verb.
@@ -76,13 +90,30 @@ pub fn run(args: &PruneArgs, context: &Context) -> Result<Done> {
 /// # Errors
 /// As [`run`].
 pub fn after(context: &Context, at: (&Opened, &Held), done: &mut Done) -> Result<()> {
-    let args = PruneArgs {
-        dry_run: false,
-        max_unused: UNUSED.to_owned(),
-        max_rewrite: None,
-        clock_ok: false,
+    everywhere(context, at, &options(&PruneArgs::usual(), context)?, done)
+}
+
+/// Says what that would free if these snapshots were forgotten: at once, and when nothing of them can be taken back any more,
+/// at `until` in seconds since 1970. Writes nothing.
+///
+/// # Errors
+/// As [`run`].
+pub fn foretell(
+    context: &Context,
+    (opened, held): (&Opened, &Held),
+    going: &BTreeSet<Id>,
+    until: i64,
+) -> Result<()> {
+    let options = options(&PruneArgs::usual(), context)?;
+    let by = held.by(context, &**context.ui());
+    let later = prune::foresee(&opened.mirrors, &options, going, by)?;
+    let now = match options.grace {
+        0 => None,
+        _ => Some(prune::rehearse(&opened.mirrors, &options, by)?),
     };
-    everywhere(context, at, &options(&args, context)?, done)
+    context.ui().end_progress();
+    tell::foretold(context, now.as_ref(), &later, until);
+    Ok(())
 }
 
 fn everywhere(

@@ -9,7 +9,7 @@ use crate::ops::prune::plan::Plan;
 use crate::ops::prune::waiting::Waits;
 use crate::ui::counted;
 use crate::ui::json::Event;
-use crate::units::size_to_text;
+use crate::units::{moment_to_rfc3339, size_to_text};
 
 /// What became of each mirror.
 pub(super) fn report(context: &Context, report: &Report, done: &mut Done) {
@@ -66,6 +66,31 @@ pub(super) fn plan(context: &Context, plan: &Plan) {
         waits: 0,
         deferred: 0,
     });
+}
+
+/// What a prune would free now, unless that is the same, and once nothing that was forgotten by then can be taken back.
+pub(super) fn foretold(context: &Context, now: Option<&Plan>, later: &Plan, until: i64) {
+    let say = |when: &str, what: &str, plan: &Plan| {
+        let bytes = size_to_text(plan.frees());
+        context.ui().line(&format!(
+            "{when} a prune frees about {bytes} on each mirror"
+        ));
+        context.ui().event(&Event::Plan {
+            action: "prune",
+            what: what.to_owned(),
+            bytes: Some(plan.frees()),
+            reason: None,
+        });
+    };
+    let Some(now) = now else {
+        return say("then", "now", later);
+    };
+    say("at once", "now", now);
+    let when = format!(
+        "after {}, when none of this can be taken back any more,",
+        context.local(until)
+    );
+    say(&when, &moment_to_rfc3339(until), later);
 }
 
 fn mirror(context: &Context, name: &str, collected: &Collected, done: &mut Done) {

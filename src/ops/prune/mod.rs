@@ -60,7 +60,24 @@ pub struct Report {
 /// # Errors
 /// As [`run`].
 pub fn rehearse(mirrors: &Mirrors, options: &Options, by: By<'_>) -> Result<Plan> {
-    survey(mirrors, options, by)?.plan(options.limits)
+    survey(mirrors, options, &BTreeSet::new(), by)?.plan(options.limits)
+}
+
+/// Says what a run would do once these snapshots are forgotten and nothing that is removed by then can be taken back.
+///
+/// # Errors
+/// As [`run`].
+pub fn foresee(
+    mirrors: &Mirrors,
+    options: &Options,
+    going: &BTreeSet<Id>,
+    by: By<'_>,
+) -> Result<Plan> {
+    let options = Options {
+        grace: 0,
+        ..*options
+    };
+    survey(mirrors, &options, going, by)?.plan(options.limits)
 }
 
 /// Prunes the mirrors in `on`; all that are there are asked what is needed.
@@ -74,7 +91,7 @@ pub fn run(
     options: &Options,
     (author, by): (&Author, By<'_>),
 ) -> Result<Report> {
-    let survey = survey(mirrors, options, by)?;
+    let survey = survey(mirrors, options, &BTreeSet::new(), by)?;
     let plan = survey.plan(options.limits)?;
     let Survey {
         mut look,
@@ -148,7 +165,7 @@ pub fn execute(
     }
     let Survey {
         look, mut needed, ..
-    } = survey(mirrors, options, by)?;
+    } = survey(mirrors, options, &BTreeSet::new(), by)?;
     for mirror in begun {
         let collected = collect::run(&look, mirror, &mut needed, (author, by), options);
         keep_on(&mut report, mirror, collected)?;
@@ -246,8 +263,13 @@ struct Survey {
     purged: BTreeSet<Id>,
 }
 
-/// Looks at all mirrors and walks every snapshot that is not purged.
-fn survey(mirrors: &Mirrors, options: &Options, by: By<'_>) -> Result<Survey> {
+/// Looks at all mirrors and walks every snapshot that is not purged; those in `going` are taken as purged.
+fn survey(
+    mirrors: &Mirrors,
+    options: &Options,
+    going: &BTreeSet<Id>,
+    by: By<'_>,
+) -> Result<Survey> {
     let look = Look::at(&mirrors.whole, by.monitor)?;
     let now = by.host.now().seconds;
     require::all(&look, now, options)?;
@@ -257,6 +279,7 @@ fn survey(mirrors: &Mirrors, options: &Options, by: By<'_>) -> Result<Survey> {
         .into_iter()
         .filter(|(_, since)| over(*since))
         .map(|(id, _)| id)
+        .chain(going.iter().copied())
         .collect();
     let mut needed = Needed {
         reached: Reached::new(&look.index),

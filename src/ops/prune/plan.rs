@@ -38,6 +38,8 @@ pub struct Plan {
     pub moving_bytes: u64,
     /// Bytes of needed blobs in them, before compression.
     pub moved: u64,
+    /// Bytes of those packs that are not written anew, about: as much of each file as of its blobs is needed by nobody.
+    pub shed: u64,
     /// Bytes of blobs that stay although nobody needs them.
     pub unused: u64,
     /// Bytes of all needed blobs.
@@ -45,6 +47,11 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// Bytes that it frees on a mirror, about.
+    pub fn frees(&self) -> u64 {
+        self.dead_bytes + self.shed
+    }
+
     /// Whether nothing is to be done.
     pub fn is_nothing(&self) -> bool {
         self.dead.is_empty() && self.moving.is_empty() && self.entries.is_empty()
@@ -78,6 +85,7 @@ pub fn choose(uses: &HashMap<Id, Use>, limits: Limits) -> Plan {
             plan.moving.insert(*id);
             plan.moving_bytes += pack.len;
             plan.moved += pack.needed;
+            plan.shed += share(pack.len, dead, pack.raw);
             plan.unused -= dead;
         }
     }
@@ -86,8 +94,13 @@ pub fn choose(uses: &HashMap<Id, Use>, limits: Limits) -> Plan {
 
 /// In hundredths of a percent.
 fn dead_share(pack: &Use) -> u64 {
-    let dead = u128::from(pack.raw - pack.needed) * 10_000;
-    u64::try_from(dead / u128::from(pack.raw.max(1))).unwrap_or(0)
+    share(10_000, pack.raw - pack.needed, pack.raw)
+}
+
+/// So much of `all` as `part` is of `whole`.
+fn share(all: u64, part: u64, whole: u64) -> u64 {
+    let share = u128::from(all) * u128::from(part) / u128::from(whole.max(1));
+    u64::try_from(share).unwrap_or(u64::MAX)
 }
 
 fn many_small(packs: &[(Id, Use)]) -> BTreeSet<Id> {
@@ -141,6 +154,7 @@ mod tests {
         assert_eq!(plan.dead, BTreeSet::from([id(0)]));
         assert!(plan.moving.is_empty());
         assert_eq!((plan.dead_bytes, plan.unused), (30 * MIB, 0));
+        assert_eq!((plan.shed, plan.frees()), (0, 30 * MIB));
     }
 
     #[test]
@@ -149,6 +163,8 @@ mod tests {
         let plan = choose(&packs, LIMITS);
         assert_eq!(plan.moving, BTreeSet::from([id(1)]), "{plan:?}");
         assert_eq!(plan.unused, 11 * MIB);
+        // A fifth of a file of 30 MiB.
+        assert_eq!((plan.shed, plan.frees()), (6 * MIB, 6 * MIB));
         let none = Limits {
             unused: 0,
             ..LIMITS
