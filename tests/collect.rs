@@ -38,13 +38,13 @@ fn options() -> Options {
     }
 }
 
-fn try_prune(client: &Client, places: &Places) -> Result<prune::Report> {
+pub(crate) fn try_prune(client: &Client, places: &Places) -> Result<prune::Report> {
     client.prune(places, &options(), &Collected::default())
 }
 
 /// Prunes; every mirror must be done with.
 #[track_caller]
-fn prune(client: &Client, places: &Places) -> prune::Report {
+pub(crate) fn prune(client: &Client, places: &Places) -> prune::Report {
     let report = try_prune(client, places).unwrap_or_else(|error| panic!("{}", error.chain()));
     for (name, done) in &report.mirrors {
         let done = done.as_ref();
@@ -66,16 +66,16 @@ fn world(which: &[usize]) -> World {
     world
 }
 
-fn forget(world: &mut World, which: &[usize], ids: &[Id]) {
+pub(crate) fn forget(world: &mut World, which: &[usize], ids: &[Id]) {
     world.client.forget(&world.places(which), ids).unwrap();
     world.snapshots.retain(|id, _| !ids.contains(id));
 }
 
-fn packs(store: &MemoryStore) -> BTreeSet<Name> {
+pub(crate) fn packs(store: &MemoryStore) -> BTreeSet<Name> {
     of(store, Folder::Packs)
 }
 
-fn place<S: Store + 'static>(name: &str, store: &Arc<S>) -> (String, Arc<dyn Store>) {
+pub(crate) fn place<S: Store + 'static>(name: &str, store: &Arc<S>) -> (String, Arc<dyn Store>) {
     (name.to_owned(), Arc::<S>::clone(store))
 }
 
@@ -154,14 +154,14 @@ fn packs_in(objects: &crate::several::Objects) -> usize {
 }
 
 /// So many bytes and no more.
-struct Disk {
-    inner: MemoryStore,
-    room: u64,
-    refused: Mutex<usize>,
+pub(crate) struct Disk {
+    pub(crate) inner: MemoryStore,
+    pub(crate) room: u64,
+    pub(crate) refused: Mutex<usize>,
 }
 
 impl Disk {
-    fn used(&self) -> u64 {
+    pub(crate) fn used(&self) -> u64 {
         let all = self.inner.contents().into_values();
         all.map(|bytes| bytes.len() as u64).sum()
     }

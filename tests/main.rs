@@ -128,6 +128,8 @@ mod target;
 /// Floors, doors, file heads, sizes.
 mod tidy;
 mod tidying;
+/// Prune where there is next to no room.
+mod tight;
 /// What takes a removal back, and when it is too late.
 mod undelete;
 /// A small world for one test.

@@ -151,6 +151,19 @@ fn everywhere(
     {
         held.ended_well();
     }
+    let stuck = |(_, done): &(String, Result<Collected>)| {
+        let done = done.as_ref().ok()?;
+        done.lacks.filter(|_| done.freed == 0)
+    };
+    if let Some(bytes) = report.mirrors.iter().filter_map(stuck).max() {
+        let what = format!(
+            "nothing can be freed: about {} of room would let prune go on",
+            size_to_text(bytes)
+        );
+        return Err(Error::new(Kind::Full, what).hint(
+            "make that room there, or heirloom forget more, or leave more unused: heirloom prune --max-unused 50%",
+        ));
+    }
     let waits = |(_, done): &(String, Result<Collected>)| {
         done.as_ref().is_ok_and(|done| !done.waits.is_empty())
     };

@@ -113,6 +113,12 @@ fn mirror(context: &Context, name: &str, collected: &Collected, done: &mut Done)
             "{name}  {count} that nobody needs cannot be deleted yet, since the place keeps them; a later heirloom prune tries again"
         ));
     }
+    if let Some(bytes) = collected.lacks {
+        ui.line(&format!(
+            "! {name}: what is needed of further packs cannot move, since that takes about {} of room there",
+            size_to_text(bytes)
+        ));
+    }
     for waits in &collected.waits {
         waiting(context, name, waits);
     }

@@ -44,6 +44,8 @@ pub struct Collected {
     pub waits: Vec<Waits>,
     /// Objects that the place does not let go.
     pub refused: u64,
+    /// Bytes, about, that one more pack needs before it can go, and that are not free there: nothing more can move.
+    pub lacks: Option<u64>,
 }
 
 impl Collected {
@@ -55,6 +57,7 @@ impl Collected {
         self.refused += later.refused;
         self.carried.add(later.carried);
         self.waits = later.waits;
+        self.lacks = later.lacks.or(self.lacks);
     }
 }
 

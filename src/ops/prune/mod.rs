@@ -5,6 +5,7 @@
 //! and they are deleted. Killed anywhere, it leaves marks that the next run carries out.
 
 pub mod collect;
+mod moving;
 pub mod plan;
 mod require;
 mod room;
@@ -17,7 +18,6 @@ use crate::id::Id;
 use crate::limits::MARK_PACKS_MAX;
 use crate::monitor::Counter;
 use crate::ops::by::By;
-use crate::ops::carry;
 use crate::ops::keys_and_marks::{bring_marks, marks_of};
 use crate::ops::prune::collect::{Collected, Needed, Rooted, Sealed};
 use crate::ops::prune::plan::{Limits, Plan};
@@ -94,9 +94,7 @@ pub fn run(
     let survey = survey(mirrors, options, &BTreeSet::new(), by)?;
     let plan = survey.plan(options.limits)?;
     let Survey {
-        mut look,
-        mut needed,
-        ..
+        look, mut needed, ..
     } = survey;
     let mut report = Report::default();
     // What was marked elsewhere while a mirror was away goes there too.
@@ -115,29 +113,13 @@ pub fn run(
         let collected = collect::run(&look, mirror, &mut needed, (author, by), options);
         keep_on(&mut report, mirror, collected)?;
     }
-    if !plan.moving.is_empty() {
-        for mirror in well(on, &report) {
-            // Without what has just gone; and what was packed for one mirror the next ones fetch.
-            look = Look::at(&mirrors.whole, by.monitor)?;
-            let carried =
-                Presence::to_collect(&mirror.repo, &plan.moving).and_then(|mut presence| {
-                    carry::run(&look, &mirror.repo, &mut presence, &needed.reached, by)
-                });
-            let carried = carried.map(|carried| Collected {
-                carried,
-                ..Collected::default()
-            });
-            keep_on(&mut report, mirror, carried)?;
-        }
-        look = Look::at(&mirrors.whole, by.monitor)?;
-        for mark in marks(&plan.moving, &BTreeSet::new(), by) {
-            put_everywhere(&mirrors.whole, on, &mark, &mut report, by)?;
-        }
-        for mirror in well(on, &report) {
-            let collected = collect::run(&look, mirror, &mut needed, (author, by), options);
-            keep_on(&mut report, mirror, collected)?;
-        }
-    }
+    moving::run(
+        (mirrors, on),
+        &plan.moving,
+        (&mut needed, &mut report),
+        (author, by),
+        options,
+    )?;
     tidy_runs(on, &mut report, by)?;
     report.plan = plan;
     Ok(report)
@@ -229,10 +211,11 @@ fn well<'a>(on: &[&'a Mirror], report: &Report) -> Vec<&'a Mirror> {
 }
 
 impl Report {
-    /// Whether nothing has failed on this mirror, and nobody is waited for there.
+    /// Whether nothing has failed on this mirror, nobody is waited for there, and it has room.
     fn is_well(&self, mirror: &Mirror) -> bool {
         let mut all = self.mirrors.iter().filter(|(name, _)| *name == mirror.name);
-        all.all(|(_, done)| done.as_ref().is_ok_and(|done| done.waits.is_empty()))
+        let goes_on = |done: &Collected| done.waits.is_empty() && done.lacks.is_none();
+        all.all(|(_, done)| done.as_ref().is_ok_and(goes_on))
     }
 }
 

@@ -98,7 +98,7 @@ fn dead_share(pack: &Use) -> u64 {
 }
 
 /// So much of `all` as `part` is of `whole`.
-fn share(all: u64, part: u64, whole: u64) -> u64 {
+pub(super) fn share(all: u64, part: u64, whole: u64) -> u64 {
     let share = u128::from(all) * u128::from(part) / u128::from(whole.max(1));
     u64::try_from(share).unwrap_or(u64::MAX)
 }

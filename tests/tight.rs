@@ -1,0 +1,88 @@
+//! A mirror with too little room for all that a prune moves: it goes in rounds, or says what it would take.
+
+use crate::collect::{Disk, forget, packs, place, prune, try_prune};
+use crate::several::World;
+use crate::world::noise;
+use heirloom::id::Id;
+use std::collections::BTreeSet;
+use std::fs;
+use std::sync::{Arc, Mutex};
+
+/// Twelve packs of which a part is needed, on a mirror that has so many bytes of room left.
+fn tight(room: u64) -> (World, Arc<Disk>) {
+    let mut world = World::new();
+    let mut all = Vec::new();
+    for number in 1..13 {
+        world.change(number);
+        all.push(world.backup(&[0]));
+    }
+    all.pop();
+    forget(&mut world, &[0], &all);
+    let disk = disk(&world, room);
+    (world, disk)
+}
+
+fn disk(world: &World, room: u64) -> Arc<Disk> {
+    let disk = Disk {
+        inner: world.stores[0].clone(),
+        room: 0,
+        refused: Mutex::default(),
+    };
+    let room = disk.used() + room;
+    Arc::new(Disk { room, ..disk })
+}
+
+#[test]
+fn where_all_that_is_needed_has_no_room_at_once_it_moves_in_rounds() {
+    let (world, disk) = tight(100_000);
+    let report = prune(&world.client, &vec![place("one", &disk)]);
+    let done = report.mirrors[0].1.as_ref().unwrap();
+    assert!(
+        done.lacks.is_none() && report.plan.moving.len() > 8,
+        "{report:?}"
+    );
+    assert!(*disk.refused.lock().unwrap() > 0, "there was room for all");
+    assert!(report.plan.moving.is_disjoint(&packs_of(&disk)));
+    world.assert_whole(0, "in rounds");
+    let places = vec![place("one", &disk)];
+    assert!(prune(&world.client, &places).plan.is_nothing());
+}
+
+#[test]
+fn where_nothing_can_move_nothing_is_marked_and_the_room_that_it_takes_is_said() {
+    let mut world = World::new();
+    let large = world.job.path.join("large");
+    fs::write(&large, noise(50, 300_000)).unwrap();
+    world.change(1);
+    let gone = world.backup(&[0]);
+    world.change(2);
+    world.backup(&[0]);
+    forget(&mut world, &[0], &[gone]);
+    let full = disk(&world, 0);
+    let places = vec![place("one", &full)];
+    let report = try_prune(&world.client, &places).unwrap();
+    let lacks = report.mirrors[0].1.as_ref().unwrap().lacks.unwrap();
+    assert!((300_000..400_000).contains(&lacks), "{lacks}");
+    assert!(report.plan.moving.is_subset(&packs_of(&full)));
+    let look = world.client.look_all(&places);
+    assert!(
+        report
+            .plan
+            .moving
+            .iter()
+            .all(|pack| look.presence.holds(pack))
+    );
+    assert!(!look.presence.has_mark_in_progress());
+    world.assert_whole(0, "no room");
+    // With that room, and what an index run and a mark take, it goes on.
+    let places = vec![place("one", &disk(&world, lacks + 32_768))];
+    let report = prune(&world.client, &places);
+    assert!(report.mirrors[0].1.as_ref().unwrap().lacks.is_none());
+    assert!(prune(&world.client, &places).plan.is_nothing());
+    world.assert_whole(0, "with room");
+}
+
+fn packs_of(disk: &Disk) -> BTreeSet<Id> {
+    let names = packs(&disk.inner).into_iter();
+    names.filter_map(|name| Id::from_hex(name.leaf())).collect()
+}
