@@ -2,7 +2,8 @@
 //! stands with the mirrors and with retention.
 
 use crate::client::TestHost;
-use crate::several::{World, of};
+use crate::schedule::{Scheduled, number};
+use crate::several::{World, failed, of};
 use heirloom::error::Kind;
 use heirloom::id::Id;
 use heirloom::monitor::Collected;
@@ -13,9 +14,24 @@ use heirloom::repo::chain::Chains;
 use heirloom::repo::heads::Finding;
 use heirloom::store::Store;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 const ALL: [usize; 3] = [0, 1, 2];
+
+/// Nothing unused stays, and nothing can be taken back.
+fn at_once() -> Options {
+    Options {
+        limits: Limits {
+            unused: 0,
+            rewrite: u64::MAX,
+        },
+        grace: 0,
+        expiry: 86_400,
+        wait: Duration::ZERO,
+        clock_ok: true,
+    }
+}
 
 /// Three snapshots on three mirrors, each in a session of its own, and the slot of each on the first one.
 fn three() -> (World, Vec<(Id, Name)>) {
@@ -93,6 +109,47 @@ fn r3_an_entry_in_the_middle_that_is_gone_is_missed() {
     }
 }
 
+/// Just before call `at` of a backup to these mirrors, counted on the last, another device forgets a snapshot and prunes;
+/// whether there was such a call.
+fn beside_a_prune(which: &[usize], gone: usize, at: usize) -> bool {
+    let mut world = World::new();
+    let mut made = Vec::new();
+    for number in 1..4 {
+        world.change(number);
+        made.push(world.backup(which));
+    }
+    let last = which[which.len() - 1];
+    let gate = Scheduled::new(Arc::new(world.stores[last].clone()));
+    let mut places = world.places(which);
+    places.last_mut().unwrap().1 = Arc::<Scheduled>::clone(&gate);
+    let (other, others) = (world.device(), world.places(which));
+    let gone = made[gone];
+    gate.before(number(at), move || {
+        other.forget(&others, &[gone]).unwrap();
+        let pruned = other.prune(&others, &at_once(), &Collected::default());
+        assert!(pruned.is_ok());
+    });
+    world.change(4);
+    let monitor = Collected::default();
+    let report = world.client.backup_all(&places, &world.job, &monitor);
+    let report = report.unwrap_or_else(|error| panic!("{which:?}, {at}: {}", error.chain()));
+    assert_eq!(
+        failed(&report),
+        [],
+        "{which:?}, {at}: {:?}",
+        monitor.problems()
+    );
+    gate.is_done()
+}
+
+#[test]
+fn what_another_device_removes_and_prunes_meanwhile_is_not_missed() {
+    for (which, gone) in [(&[0][..], 2), (&[0], 1), (&[0, 1], 2)] {
+        let calls = (0..).take_while(|at| beside_a_prune(which, gone, *at));
+        assert!(calls.count() > 20, "{which:?}");
+    }
+}
+
 /// Whatever a device believes the time to be, it saves and gives back; it deletes nothing by such a clock unless told to.
 #[test]
 fn r8_a_clock_at_1970_or_2099_harms_nobody() {
@@ -109,14 +166,9 @@ fn r8_a_clock_at_1970_or_2099_harms_nobody() {
         wrong.host = host;
         let before = of(&world.stores[0], Folder::Packs);
         let mut options = Options {
-            limits: Limits {
-                unused: 0,
-                rewrite: u64::MAX,
-            },
             grace: 14 * 86_400,
-            expiry: 86_400,
-            wait: Duration::ZERO,
             clock_ok: false,
+            ..at_once()
         };
         let refused = wrong.prune(&world.places(&ALL), &options, &Collected::default());
         assert_eq!(refused.unwrap_err().kind(), Kind::Refused, "{ahead}");

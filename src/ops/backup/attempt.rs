@@ -11,7 +11,7 @@ use crate::id::Id;
 use crate::monitor::Monitor;
 use crate::name::{Folder, Name};
 use crate::ops::backup::sink::Packing;
-use crate::ops::backup::upload::{Couriers, Uploads, With, require_sound};
+use crate::ops::backup::upload::{Couriers, Uploads, With, sound};
 use crate::ops::backup::walk::{Walk, Walked, check};
 use crate::ops::backup::{Kept, Options, Report};
 use crate::ops::by::By;
@@ -116,8 +116,7 @@ impl Attempt<'_> {
     }
 
     fn run(&self, force: bool, uploads: &Uploads<'_>) -> Result<Option<Led>> {
-        let mut chains = Chains::read_to_write(self.repo, self.monitor)?;
-        require_sound(self.author, self.leader, &chains)?;
+        let mut chains = sound(self.author, self.leader, self.monitor)?;
         let parent = self.parent(&chains);
         let writer = self.author.writer();
         let mut session = Session::begin(self.repo, self.host, writer, "backup")?;

@@ -59,11 +59,22 @@ pub(crate) struct With<'a> {
     pub(crate) couriers: &'a Couriers,
 }
 
-/// Refuses to write to a mirror whose history is not what it was.
+/// The history of a mirror, for whoever will write there. What is missed in it is looked for once more: while it was read,
+/// another device may have removed and purged it, and what was rolled back does not come by itself.
 ///
 /// # Errors
-/// `Rollback`.
-pub(crate) fn require_sound(author: &Author, mirror: &Mirror, here: &Chains) -> Result<()> {
+/// `Rollback` where it is not what it was; `TooNew`, and those of the store.
+pub(crate) fn sound(author: &Author, mirror: &Mirror, monitor: &dyn Monitor) -> Result<Chains> {
+    let chains = Chains::read_to_write(&mirror.repo, monitor)?;
+    if require_sound(author, mirror, &chains).is_ok() {
+        return Ok(chains);
+    }
+    let again = Chains::read_to_write(&mirror.repo, monitor)?;
+    require_sound(author, mirror, &again)?;
+    Ok(again)
+}
+
+fn require_sound(author: &Author, mirror: &Mirror, here: &Chains) -> Result<()> {
     let record = mirror.repo.require_writable()?;
     let at = mirror.repo.store().location().to_string();
     let mut findings = author.judge(&record.id, here, here).into_iter();
@@ -158,8 +169,7 @@ impl Upload<'_> {
             monitor: &aside,
             ..by
         };
-        let mut chains = Chains::read_to_write(to, &aside)?;
-        require_sound(self.with.author, self.mirror, &chains)?;
+        let mut chains = sound(self.with.author, self.mirror, &aside)?;
         let mut session = Session::begin(to, by.host, by.writer, "backup")?;
         let done = self.follow(&mut session, &mut chains, by);
         let marks = session.presence().marks().clone();
