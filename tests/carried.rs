@@ -12,12 +12,13 @@ use heirloom::monitor::Collected;
 use heirloom::name::{Folder, Name};
 use heirloom::ops::prune::plan::Limits;
 use heirloom::ops::prune::{self, Options};
+use heirloom::ops::reach::Reach;
 use heirloom::repo::Writer;
 use heirloom::repo::index::directories::pack_directory;
 use heirloom::repo::index::row::Place;
 use heirloom::repo::loader::expand_block;
 use heirloom::store::{Payload, Store};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::time::Duration;
 
@@ -180,12 +181,29 @@ fn replace(world: &World, blocks: &[Block], bad: usize) -> Id {
     pack.id
 }
 
+/// Every chunk of the snapshots that are left.
+fn needed(world: &World) -> BTreeSet<Id> {
+    let loader = world.client.loader();
+    let mut needed = BTreeSet::new();
+    for (_, root) in world.client.snapshots() {
+        let walked = Reach::new(&loader).snapshot(root, None, &mut |_, id| {
+            needed.insert(*id);
+            Ok(())
+        });
+        walked.unwrap();
+    }
+    needed
+}
+
 #[test]
 fn a_blob_with_a_wrong_name_is_not_carried_with_its_block() {
     let world = world();
     let before = blocks(&world);
     assert!(before.iter().all(|block| block.pack == before[0].pack));
-    let bad = before.len() - 1;
+    let needed = needed(&world);
+    let all_needed = |block: &Block| block.blobs.iter().all(|(id, _)| needed.contains(id));
+    let several = |block: &&Block| block.blobs.len() > 1 && all_needed(block);
+    let bad = before.iter().position(|block| several(&block)).unwrap();
     let pack = replace(&world, &before, bad);
     let report = prune(&world);
     let done = report.mirrors[0].1.as_ref().unwrap();

@@ -133,12 +133,15 @@ fn beside_a_prune(which: &[usize], gone: usize, at: usize) -> bool {
     let monitor = Collected::default();
     let report = world.client.backup_all(&places, &world.job, &monitor);
     let report = report.unwrap_or_else(|error| panic!("{which:?}, {at}: {}", error.chain()));
-    assert_eq!(
-        failed(&report),
-        [],
-        "{which:?}, {at}: {:?}",
-        monitor.problems()
-    );
+    let rolled_back = |(_, kind): &(&str, Kind)| *kind == Kind::Rollback;
+    let what = format!("{which:?}, {at}: {:?}", monitor.problems());
+    assert!(!failed(&report).iter().any(rolled_back), "{what}");
+    // Without any time to take it back, what was forgotten may be in the midst of going from one mirror to another.
+    if which.len() == 1 {
+        assert_eq!(failed(&report), [], "{what}");
+    }
+    let again = world.client.backup_all(&places, &world.job, &monitor);
+    assert_eq!(failed(&again.unwrap()), [], "{what}");
     gate.is_done()
 }
 
@@ -146,7 +149,7 @@ fn beside_a_prune(which: &[usize], gone: usize, at: usize) -> bool {
 fn what_another_device_removes_and_prunes_meanwhile_is_not_missed() {
     for (which, gone) in [(&[0][..], 2), (&[0], 1), (&[0, 1], 2)] {
         let calls = (0..).take_while(|at| beside_a_prune(which, gone, *at));
-        assert!(calls.count() > 20, "{which:?}");
+        assert!(calls.count() > 10, "{which:?}");
     }
 }
 
