@@ -10,16 +10,22 @@ use heirloom::format::{BlobKind, ObjectKind};
 use heirloom::id::Id;
 use heirloom::monitor::Collected;
 use heirloom::name::{Folder, Name};
+use heirloom::ops::by::By;
+use heirloom::ops::carry;
 use heirloom::ops::prune::plan::Limits;
 use heirloom::ops::prune::{self, Options};
 use heirloom::ops::reach::Reach;
 use heirloom::repo::Writer;
 use heirloom::repo::index::directories::pack_directory;
+use heirloom::repo::index::reached::Reached;
 use heirloom::repo::index::row::Place;
 use heirloom::repo::loader::expand_block;
+use heirloom::repo::look::Look;
+use heirloom::repo::presence::Presence;
 use heirloom::store::{Payload, Store};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A block as it lies in a pack.
@@ -222,4 +228,51 @@ fn a_blob_with_a_wrong_name_is_not_carried_with_its_block() {
     };
     assert!(!carried.contains(&lost.0) && !rest.is_empty());
     assert!(rest.iter().all(|(id, _)| carried.contains(id)));
+}
+
+/// The other mirrors have stopped answering in the midst of a prune, so nobody tells of what this one alone has, and its own
+/// index run may be gone besides: a pack that holds what is needed stays, whatever is marked.
+#[test]
+fn what_nobody_else_knows_of_is_kept() {
+    for run in [true, false] {
+        let mut world = World::new();
+        world.change(1);
+        world.backup(&[1]);
+        let monitor = Collected::default();
+        let client = world.client.with_store(Arc::new(world.stores[1].clone()));
+        let here = Look::at(&client.open().unwrap(), &monitor).unwrap();
+        let mut reached = Reached::new(&here.index);
+        for (_, _, snapshot) in here.chains.snapshots() {
+            let mut note = |kind, id: &Id| reached.add(kind, id);
+            let walked = Reach::new(&here.loader).snapshot(snapshot.tree, None, &mut note);
+            walked.unwrap();
+        }
+        let going: BTreeSet<Id> = here.presence.packs().keys().copied().collect();
+        assert!(!going.is_empty());
+        let client = match run {
+            true => client,
+            // Nor has this device ever seen the run.
+            false => {
+                for run in of(&world.stores[1], Folder::Index) {
+                    world.stores[1].delete(&run).unwrap();
+                }
+                world.stranger(Arc::new(world.stores[1].clone()))
+            }
+        };
+        let repo = client.open().unwrap();
+        let others = world.client.open().unwrap();
+        let others = Look::at(&others, &monitor).unwrap();
+        assert!(others.presence.packs().is_empty());
+        let by = By {
+            host: &client.host,
+            writer: Writer {
+                device: [7; 16],
+                started_ns: 1,
+            },
+            monitor: &monitor,
+        };
+        let mut presence = Presence::to_collect(&repo, &going).unwrap();
+        let carried = carry::run(&others, &repo, &mut presence, &reached, by).unwrap();
+        assert_eq!(carried.kept, going, "{run}");
+    }
 }

@@ -11,7 +11,7 @@ use crate::util::say;
 use crate::world::{describe, noise};
 use heirloom::error::{Error, Result};
 use heirloom::format::BlobKind;
-use heirloom::id::Id;
+use heirloom::id::{Id, to_hex};
 use heirloom::monitor::Collected;
 use heirloom::name::Folder;
 use heirloom::ops::prune::{self, plan::Limits};
@@ -207,6 +207,19 @@ impl Sim {
             for (object, bytes) in storm.inner.contents() {
                 say(&format!("{name}: {object}, {} bytes", bytes.len()));
             }
+            let store = Arc::new(storm.inner.clone());
+            let host = TestHost::new(u64::MAX, "other");
+            let client = Client::new(self.home.path(), 2000, store, host);
+            let chains = Chains::read(&client.open().unwrap(), &Collected::default()).unwrap();
+            for (id, entry) in chains.visible().chain(chains.hidden()) {
+                let (shown, removed) = (chains.is_visible(id), chains.is_removed(id));
+                say(&format!(
+                    "{name}: {id}, visible {shown}, removed {removed}, by {} at {}: {:?}",
+                    to_hex(&entry.device[..4]),
+                    entry.time.seconds,
+                    entry
+                ));
+            }
         }
     }
 
@@ -323,6 +336,9 @@ fn g12_g14_what_was_acknowledged_anywhere_is_everywhere_when_the_weather_clears(
         for (name, report) in synced.unwrap_or_else(|error| panic!("{what}: {}", error.chain())) {
             let left = report.map(|report| report.left);
             let left = left.map_err(|error: Error| error.chain());
+            if left != Ok(Vec::new()) {
+                sim.tell();
+            }
             assert_eq!(
                 left,
                 Ok(Vec::new()),

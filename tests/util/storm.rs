@@ -121,8 +121,12 @@ impl Storm {
         let what = || self.location().reading(name);
         match self.fate() {
             Fate::Well => act(),
-            Fate::Lies(detail) if detail % 2 == 0 => Err(Error::new(Kind::NotFound, what())),
+            Fate::Lies(detail) if detail % 2 == 0 => {
+                say(&format!("{}: not found", what()));
+                Err(Error::new(Kind::NotFound, what()))
+            }
             Fate::Lies(detail) => {
+                say(&format!("{}: one bit", what()));
                 let mut bytes = act()?;
                 let bits = bytes.len() as u64 * 8;
                 if let Some(bit) = (detail >> 1).checked_rem(bits) {
@@ -180,6 +184,7 @@ impl Store for Storm {
             Fate::Well => self.inner.list(folder, each),
             Fate::Lies(detail) => {
                 let mut dice = Dice(detail);
+                say(&format!("{}: short", self.location().listing(folder)));
                 self.inner
                     .list(folder, &mut |listed| match dice.once_in(3) {
                         true => Ok(()),

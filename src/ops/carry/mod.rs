@@ -49,6 +49,12 @@ struct Wanted {
     lost: u64,
 }
 
+impl Wanted {
+    fn is_nothing(&self) -> bool {
+        self.fetch.is_empty() && self.unpack.is_empty() && self.lost == 0
+    }
+}
+
 /// Carries to `repo` what it lacks. `presence` is the mirror's, with all marks that count; `whole` is all mirrors.
 ///
 /// # Errors
@@ -98,7 +104,38 @@ pub fn run(
             presence.add(pack, len);
         }
     }
+    if !wanted.is_nothing() {
+        keep_what_may_hold(repo, presence, reached, &mut carried, by)?;
+    }
     Ok(carried)
+}
+
+/// What could not be had, for whatever reason, may lie in a pack of this mirror that goes: such a pack stays. The others may
+/// have stopped answering in the midst of it, so that nobody but this mirror knows of it, and no index run need tell of it.
+fn keep_what_may_hold(
+    repo: &Arc<Repo>,
+    presence: &Presence,
+    reached: &Reached,
+    carried: &mut Carried,
+    by: By<'_>,
+) -> Result<()> {
+    let index = Index::open(repo, presence, by.monitor, &mut |_| Ok(Vec::new()))?;
+    let mut is_nowhere = false;
+    reached.each(&mut |kind, prefix| {
+        if !index.holds(prefix, kind)? {
+            let places = index.places_of(prefix, kind)?;
+            is_nowhere |= places.is_empty();
+            carried.kept.extend(places.iter().map(|place| place.pack));
+        }
+        Ok(())
+    })?;
+    if is_nowhere {
+        let known = index.sums()?;
+        let packs = presence.packs().keys();
+        let dark = packs.filter(|pack| presence.is_tombed(pack) && !known.contains_key(*pack));
+        carried.kept.extend(dark);
+    }
+    Ok(())
 }
 
 /// Fetches these packs. Those that nobody gives whole are told, and noted as bad.
