@@ -92,7 +92,7 @@ fn without_any_commit_slot_what_lies_there_is_listed_again() {
         assert_eq!(told(&ran, "no commit slot lists it"), 3, "{ran}");
         // Nothing is visible, so nothing would be needed.
         let ran = env.run(["prune"]).expect(5);
-        assert_eq!(told(&ran, "no commit slot lists any"), 1, "{ran}");
+        assert_eq!(told(&ran, "no commit slot at all"), 1, "{ran}");
         let ran = env.run(["heal", "-n"]).expect(0);
         assert_eq!(told(&ran, "would be listed again"), 3, "{ran}");
         assert_eq!(snapshots(&env), Vec::<String>::new());

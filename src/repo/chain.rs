@@ -161,6 +161,11 @@ impl Chains {
         &self.unreadable_slots
     }
 
+    /// Whether there is any commit slot, whatever it says.
+    pub fn has_slots(&self) -> bool {
+        !self.slots_seen.is_empty()
+    }
+
     /// An entry that this session has just made visible.
     pub fn committed(&mut self, id: Id, entry: Entry) {
         self.entries.insert(id, entry);

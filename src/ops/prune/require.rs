@@ -73,9 +73,19 @@ fn require_shown(look: &Look) -> Result<()> {
             Err(error) => return Err(error),
         }
     }
-    if chains.visible().next().is_none() && chains.hidden().next().is_some() {
-        let what = format!("{at} has entries, and no commit slot lists any");
+    // A session that has not ended leaves an intent there, and one that was ended a slot.
+    if !chains.has_slots() && chains.hidden().next().is_some() && !has_intents(look)? {
+        let what = format!("{at} has entries, and no commit slot at all");
         return Err(Error::new(Kind::Damaged, what).hint(MEND_FIRST));
     }
     Ok(())
+}
+
+fn has_intents(look: &Look) -> Result<bool> {
+    let mut any = false;
+    look.repo.store().list(Folder::Intents, &mut |_| {
+        any = true;
+        Ok(())
+    })?;
+    Ok(any)
 }
