@@ -304,7 +304,7 @@ _heirloom() {
             return 0
             ;;
         heirloom__subcmd__backup)
-            opts="-n -e -x -f -r -M -p -q -v -h --dry-run --init --kit --no-kit --verify --exclude --iexclude --exclude-file --exclude-caches --exclude-if-present --exclude-larger-than --one-file-system --tag --name --force --compression --skip-if-unchanged --no-recheck --repo --mirror --config --limit-upload --limit-download --passphrase-file --passphrase-command --passphrase-fd --key-file --words --kdf-limit --json --quiet --verbose --progress --color --cache-dir --no-cache --memory --wait --help"
+            opts="-n -e -x -f -r -M -p -q -v -h --dry-run --init --kit --no-kit --verify --exclude --iexclude --exclude-file --exclude-caches --exclude-if-present --exclude-larger-than --one-file-system --tag --name --force --compression --skip-if-unchanged --shrink --accept --no-recheck --repo --mirror --config --limit-upload --limit-download --passphrase-file --passphrase-command --passphrase-fd --key-file --words --kdf-limit --json --quiet --verbose --progress --color --cache-dir --no-cache --memory --wait --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0
@@ -348,6 +348,14 @@ _heirloom() {
                     ;;
                 --compression)
                     COMPREPLY=($(compgen -W "fast auto max off" -- "${cur}"))
+                    return 0
+                    ;;
+                --shrink)
+                    COMPREPLY=($(compgen -f "${cur}"))
+                    return 0
+                    ;;
+                --accept)
+                    COMPREPLY=($(compgen -f "${cur}"))
                     return 0
                     ;;
                 --repo)

@@ -111,6 +111,8 @@ complete -c heirloom -n "__fish_heirloom_using_subcommand backup" -l compression
 auto\t'What pays'
 max\t'Hard and slow'
 off\t'Not at all'"
+complete -c heirloom -n "__fish_heirloom_using_subcommand backup" -l shrink -d 'Part of its files that the source may lose before a snapshot is suspect; `off` for any [default: 50%]' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand backup" -l accept -d 'The suspect snapshot ID is as it should be, and what later ones are measured by' -r
 complete -c heirloom -n "__fish_heirloom_using_subcommand backup" -s r -l repo -d 'Where the repository is, once for each mirror: a folder, s3://bucket/prefix, sftp://host/path and others [default: the mirrors of heirloom.toml, else heirloom/repository in $XDG_DATA_HOME or ~/.local/share]' -r
 complete -c heirloom -n "__fish_heirloom_using_subcommand backup" -s M -l mirror -d 'Work with this mirror of heirloom.toml alone, once for each' -r
 complete -c heirloom -n "__fish_heirloom_using_subcommand backup" -l config -d 'The configuration [default: heirloom/heirloom.toml in $XDG_CONFIG_HOME or ~/.config, if it exists]' -r -F
@@ -158,6 +160,8 @@ complete -c heirloom -n "__fish_heirloom_using_subcommand create" -l compression
 auto\t'What pays'
 max\t'Hard and slow'
 off\t'Not at all'"
+complete -c heirloom -n "__fish_heirloom_using_subcommand create" -l shrink -d 'Part of its files that the source may lose before a snapshot is suspect; `off` for any [default: 50%]' -r
+complete -c heirloom -n "__fish_heirloom_using_subcommand create" -l accept -d 'The suspect snapshot ID is as it should be, and what later ones are measured by' -r
 complete -c heirloom -n "__fish_heirloom_using_subcommand create" -s r -l repo -d 'Where the repository is, once for each mirror: a folder, s3://bucket/prefix, sftp://host/path and others [default: the mirrors of heirloom.toml, else heirloom/repository in $XDG_DATA_HOME or ~/.local/share]' -r
 complete -c heirloom -n "__fish_heirloom_using_subcommand create" -s M -l mirror -d 'Work with this mirror of heirloom.toml alone, once for each' -r
 complete -c heirloom -n "__fish_heirloom_using_subcommand create" -l config -d 'The configuration [default: heirloom/heirloom.toml in $XDG_CONFIG_HOME or ~/.config, if it exists]' -r -F

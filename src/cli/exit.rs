@@ -27,7 +27,7 @@ pub const TABLE: &[Row] = &[
     row(2, "usage or configuration error", "correct what is quoted"),
     row(
         3,
-        "done, but some source entries were skipped",
+        "done, with entries skipped or a source suspect",
         "look at the list",
     ),
     row(
@@ -98,6 +98,8 @@ pub fn code_of(kind: Kind) -> u8 {
 pub enum Outcome {
     /// Some source entries were skipped, or something could not be applied.
     Skipped,
+    /// A source has collapsed.
+    Suspect,
     /// A mirror does not have what another has.
     Behind,
     /// Damage was found.
@@ -179,15 +181,17 @@ impl Ending {
                 let (code, kind) = outcomes
                     .first()
                     .map_or((0, "done"), |outcome| outcome_code(*outcome));
+                let mut outcomes: Vec<u8> = outcomes
+                    .iter()
+                    .map(|outcome| outcome_code(*outcome).0)
+                    .collect();
+                outcomes.dedup();
                 Self {
                     code,
                     kind,
                     what: done.what.join("; "),
                     hint: done.hint.clone(),
-                    outcomes: outcomes
-                        .iter()
-                        .map(|outcome| outcome_code(*outcome).0)
-                        .collect(),
+                    outcomes,
                 }
             }
             Err(error) => {
@@ -207,6 +211,7 @@ impl Ending {
 fn outcome_code(outcome: Outcome) -> (u8, &'static str) {
     match outcome {
         Outcome::Skipped => (3, "skipped"),
+        Outcome::Suspect => (3, "suspect"),
         Outcome::Behind => (4, "behind"),
         Outcome::Rollback => (17, json::kind_name(Kind::Rollback)),
         Outcome::Damage => (5, json::kind_name(Kind::Damaged)),

@@ -167,8 +167,8 @@ impl Ui {
             self.paint("!", YELLOW),
             escape_text(&chain)
         ));
-        if let Some(hint) = problem.hint_text() {
-            self.say(&format!("  {}", escape_text(hint)));
+        for line in problem.hint_text().unwrap_or_default().lines() {
+            self.say(&format!("  {}", escape_text(line)));
         }
         self.event(&Event::Problem {
             kind: json::kind_name(problem.kind()),

@@ -18,5 +18,6 @@ mod prune;
 mod remote;
 mod restore;
 mod secret;
+mod shrink;
 mod snapshots;
 mod verify;

@@ -18,6 +18,7 @@ use heirloom::limits::PAGE;
 use heirloom::monitor::Collected;
 use heirloom::name::Folder;
 use heirloom::ops::backup::Kept;
+use heirloom::ops::backup::shrink::Shrink;
 use heirloom::ops::by::By;
 use heirloom::ops::sync;
 use heirloom::ops::{backup, open, prune, record, restore, verify};
@@ -286,6 +287,7 @@ impl Client {
             force: job.force,
             skip_if_unchanged: false,
             dry_run: false,
+            shrink: Shrink::Most(50),
             settings: Settings {
                 level: self.level,
                 workers: 2,

@@ -14,6 +14,7 @@ use heirloom::format::key_slot::{self, SlotSecret};
 use heirloom::host::{FixedHost, Host};
 use heirloom::monitor::Collected;
 use heirloom::ops::backup;
+use heirloom::ops::backup::shrink::Shrink;
 use heirloom::repo::author::Author;
 use heirloom::repo::create::put_rescue_files;
 use heirloom::repo::keyring::NewSlot;
@@ -310,6 +311,7 @@ fn back_up(repo: &Arc<Repo>, host: &Arc<dyn Host>, home: &Path) {
         force: false,
         skip_if_unchanged: false,
         dry_run: false,
+        shrink: Shrink::Off,
         settings: Settings {
             level: Level::Auto,
             workers: 1,

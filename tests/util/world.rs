@@ -13,6 +13,7 @@ use heirloom::id::Id;
 use heirloom::monitor::{Collected, Monitor};
 use heirloom::name::{Folder, Name};
 use heirloom::ops::backup;
+use heirloom::ops::backup::shrink::Shrink;
 use heirloom::ops::restore::{self, Options, Report};
 use heirloom::ops::verify;
 use heirloom::repo::author::Author;
@@ -169,6 +170,7 @@ impl World {
             force,
             skip_if_unchanged: false,
             dry_run: false,
+            shrink: Shrink::Most(50),
             settings: Settings {
                 level,
                 workers: 2,

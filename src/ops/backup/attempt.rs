@@ -2,7 +2,7 @@
 
 use crate::error::{Error, Kind, Result};
 use crate::format::ObjectKind;
-use crate::format::chain::{Entry, What};
+use crate::format::chain::What;
 use crate::format::index::Run;
 use crate::format::pack::DataPackSize;
 use crate::format::snapshot::Snapshot;
@@ -10,6 +10,7 @@ use crate::host::{Host, Timestamp};
 use crate::id::Id;
 use crate::monitor::Monitor;
 use crate::name::{Folder, Name};
+use crate::ops::backup::shrink::{self, Source};
 use crate::ops::backup::sink::Packing;
 use crate::ops::backup::upload::{Couriers, Uploads, With, sound};
 use crate::ops::backup::walk::{Walk, Walked, check};
@@ -162,24 +163,28 @@ impl Attempt<'_> {
         let packer = Packer::start(self.repo, self.host, &sealer, index, settings, sharing);
         let started = self.host.now();
         let walk = self.walk(&ground, force);
-        let walked = walk.run(Packing::Packs(Box::new(packer)), &mut || session.renew())?;
+        let mut walked = walk.run(Packing::Packs(Box::new(packer)), &mut || session.renew())?;
         for (pack, len) in &walked.packs {
             session.has_put(*pack, *len);
         }
+        self.measure(chains, &mut walked.report);
         if self.options.skip_if_unchanged && self.is_as_before(&ground, walked.built.tree)? {
+            let before = ground.parent.as_ref().map(|parent| parent.id);
+            walked.report.is_of(before);
             return Ok(Some((walked.report, ground.index)));
         }
-        let mut entry = self.entry(chains, &ground.parent, &walked, started)?;
-        if let What::Snapshot(snapshot) = &mut entry.what {
-            snapshot.losses = session.presence().losses().iter().copied().collect();
+        let beside = shrink::beside(chains, self.source(), walked.report.collapse.as_ref());
+        let mut snapshot = self.snapshot(&ground.parent, &walked);
+        snapshot.losses = session.presence().losses().iter().copied().collect();
+        let snapshot = What::Snapshot(Box::new(snapshot));
+        let mut sealed = Vec::new();
+        for what in beside.into_iter().chain([snapshot]) {
+            sealed.push(self.next(session, chains, started, what)?);
         }
-        let sealed = session.seal_entry(&entry)?;
         let made = made(&walked.packs, &sealed);
-        self.author.made(entry.seq, sealed.id())?;
-        let Outcome::Committed(id) = session.commit(&[sealed])? else {
+        let Outcome::Committed(id) = session.commit(&sealed)? else {
             return Ok(None);
         };
-        chains.committed(id, entry);
         let (built, check) = (walked.built, check(self.repo.keys()));
         if let Err(error) = walked.state.finish(id, started, built.state, &check) {
             self.monitor
@@ -187,6 +192,7 @@ impl Attempt<'_> {
         }
         let mut report = walked.report;
         report.snapshot = Some(id);
+        report.is_of(report.snapshot);
         report.made = made;
         Ok(Some((report, ground.index)))
     }
@@ -198,7 +204,9 @@ impl Attempt<'_> {
         let mut presence = Presence::read(self.repo, self.monitor)?;
         let ground = self.ground(&mut presence, &mut chains, parent, &mut |_| Ok(Vec::new()))?;
         let walk = self.walk(&ground, force);
-        Ok(walk.run(Packing::Nowhere(0), &mut || Ok(()))?.report)
+        let mut report = walk.run(Packing::Nowhere(0), &mut || Ok(()))?.report;
+        self.measure(&chains, &mut report);
+        Ok(report)
     }
 
     /// Opens the index, looks again, and tells whether the parent vouches.
@@ -288,44 +296,68 @@ impl Attempt<'_> {
         })
     }
 
-    fn entry(
-        &self,
-        chains: &Chains,
-        parent: &Option<Parent>,
-        walked: &Walked,
-        started: Timestamp,
-    ) -> Result<Entry> {
+    /// Whether the source has collapsed.
+    fn measure(&self, chains: &Chains, report: &mut Report) {
+        let shrink = self.options.shrink;
+        report.collapse = shrink::collapse(chains, self.source(), &report.counts, shrink);
+    }
+
+    fn source(&self) -> Source<'_> {
+        Source {
+            name: &self.options.source,
+            device: self.author.device(),
+        }
+    }
+
+    fn snapshot(&self, parent: &Option<Parent>, walked: &Walked) -> Snapshot {
         let options = self.options;
         let mut counts = walked.report.counts;
         counts.new_bytes = walked.report.bytes_added;
-        let snapshot = Snapshot {
+        let paths = options.paths.iter();
+        let collapse = walked.report.collapse.as_ref();
+        Snapshot {
             source: options.source.clone(),
             tree: walked.built.tree,
             parent: parent.as_ref().map(|parent| parent.id),
-            paths: options
-                .paths
-                .iter()
+            paths: paths
                 .map(|path| path.as_os_str().as_encoded_bytes().to_vec())
                 .collect(),
             excludes: options.excludes.clone(),
             tags: options.tags.clone(),
             counts,
+            suspect: collapse.map(|collapse| collapse.why.clone()),
             ..Snapshot::default()
-        };
+        }
+    }
+
+    /// The next entry of the chain, sealed; `chains` goes on from it, and is of no use where the session does not commit.
+    fn next(
+        &self,
+        session: &Session,
+        chains: &mut Chains,
+        started: Timestamp,
+        what: What,
+    ) -> Result<SealedEntry> {
         let stamp = Stamp {
             time: started,
-            zone: options.zone,
+            zone: self.options.zone,
             host: self.host.name(),
-            user: options.user.clone(),
+            user: self.options.user.clone(),
         };
-        let what = What::Snapshot(Box::new(snapshot));
-        self.author.entry(self.repo, chains, stamp, what)
+        let entry = self.author.entry(self.repo, chains, stamp, what)?;
+        let sealed = session.seal_entry(&entry)?;
+        self.author.made(entry.seq, sealed.id())?;
+        chains.committed(sealed.id(), entry);
+        Ok(sealed)
     }
 }
 
 /// What a run puts that has parity.
-fn made(packs: &[(Id, u64)], entry: &SealedEntry) -> Vec<Name> {
+fn made(packs: &[(Id, u64)], entries: &[SealedEntry]) -> Vec<Name> {
     let name = |folder, id: &Id| Name::hashed(folder, &id.to_hex());
     let packs = packs.iter().map(|(id, _)| name(Folder::Packs, id));
-    packs.chain([name(Folder::Entries, &entry.id())]).collect()
+    let entries = entries
+        .iter()
+        .map(|entry| name(Folder::Entries, &entry.id()));
+    packs.chain(entries).collect()
 }

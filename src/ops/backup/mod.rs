@@ -8,6 +8,7 @@ mod attempt;
 pub mod changed;
 pub mod pipeline;
 pub mod reader;
+pub mod shrink;
 pub mod sink;
 mod teller;
 pub mod trees;
@@ -22,6 +23,7 @@ use crate::mirror::parity;
 use crate::monitor::Monitor;
 use crate::name::Name;
 use crate::ops::backup::attempt::Attempt;
+use crate::ops::backup::shrink::{Collapse, Shrink};
 use crate::repo::author::Author;
 use crate::repo::mirrors::{Mirror, Mirrors};
 use crate::repo::packer::Settings;
@@ -50,6 +52,8 @@ pub struct Options {
     pub skip_if_unchanged: bool,
     /// Read and count, and write nothing anywhere but on this device.
     pub dry_run: bool,
+    /// How much of its files the source may lose.
+    pub shrink: Shrink,
     /// How packs are made.
     pub settings: Settings,
     /// Where the records of the last run of this source are.
@@ -67,6 +71,8 @@ pub struct Report {
     pub snapshot: Option<Id>,
     /// What it holds.
     pub counts: Counts,
+    /// The source has collapsed, so that the snapshot is suspect.
+    pub collapse: Option<Collapse>,
     /// Items that the last snapshot had none of that name of.
     pub new: u64,
     /// Items not in the last snapshot as they are now.
@@ -87,6 +93,15 @@ pub struct Report {
     pub made: Vec<Name>,
     /// What became of each mirror, the leader first.
     pub mirrors: Vec<Kept>,
+}
+
+impl Report {
+    /// Says which snapshot it is about, the new one or the last, and that is suspect where the source has collapsed.
+    fn is_of(&mut self, snapshot: Option<Id>) {
+        if let Some(collapse) = &mut self.collapse {
+            collapse.suspect = snapshot;
+        }
+    }
 }
 
 /// What became of one mirror.

@@ -1,28 +1,31 @@
 //! `backup`: one more snapshot of some paths.
 
+mod accept;
+mod tell;
+
 use crate::cli::context::Context;
 use crate::cli::create::{self, Alone, KitArgs};
-use crate::cli::exit::{Done, Outcome};
+use crate::cli::exit::Done;
 use crate::cli::open;
 use crate::cli::places::Place;
 use crate::cli::{kept, paths, verify};
 use crate::compress::Level;
 use crate::crypto::hash;
 use crate::error::{Error, Kind, Result};
-use crate::ops::backup::{self, Options, Report};
+use crate::ops::backup::shrink::Shrink;
+use crate::ops::backup::{self, Options};
 use crate::ops::verify::Level as Depth;
 use crate::repo::mirrors::Mirrors;
 use crate::repo::packer::Settings;
 use crate::source::exclude::{self, Rules, Wishes};
 use crate::store::folder::FolderStore;
-use crate::ui::json::{Counts, Event, SnapshotEvent};
-use crate::ui::{counted, escape};
-use crate::units::{
-    count_to_text, duration_to_text, moment_to_rfc3339, size_from_text, size_to_text,
-};
+use crate::units::size_from_text;
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 use std::sync::Arc;
+
+/// What a source may lose where nobody says.
+const SHRINK_PERCENT: u8 = 50;
 
 /// How hard to compress.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -93,6 +96,12 @@ pub struct BackupArgs {
     /// Make no snapshot where nothing has changed
     #[arg(long)]
     skip_if_unchanged: bool,
+    /// Part of its files that the source may lose before a snapshot is suspect; `off` for any [default: 50%]
+    #[arg(long, value_name = "PERCENT", value_parser = shrink)]
+    shrink: Option<Shrink>,
+    /// The suspect snapshot ID is as it should be, and what later ones are measured by
+    #[arg(long, value_name = "ID", conflicts_with_all = ["dry_run", "init"])]
+    accept: Option<String>,
     /// Do not open again what was sealed before it counts as stored
     #[arg(long)]
     no_recheck: bool,
@@ -135,19 +144,23 @@ pub fn run(args: &BackupArgs, context: &Context) -> Result<Done> {
         force: args.force,
         skip_if_unchanged: args.skip_if_unchanged,
         dry_run: args.dry_run,
+        shrink: args.shrink.unwrap_or(Shrink::Most(SHRINK_PERCENT)),
         settings: Settings::within(level, !args.no_recheck, context.cores(), context.memory()),
         user: context.user(),
         zone: context.zone_minutes(context.host().now().seconds),
     };
+    if let Some(id) = &args.accept {
+        accept::run(context, (&mirrors, &held), &options.source, id)?;
+    }
     let report = backup::run(&mirrors, context.host(), &held.author, &options, &**ui)?;
     ui.end_progress();
     let mut done = Done::well();
     if args.dry_run {
-        rehearsed(context, &options, &report, began, &mut done);
+        tell::rehearsed(context, &options, &report, began, &mut done);
         held.wrote_nothing();
         return Ok(done);
     }
-    tell(context, &options, &report);
+    tell::tell(context, &options, &report);
     kept::tell(context, &report.mirrors, &held.author, &mut done)?;
     if report.mirrors.iter().all(|kept| kept.failed.is_none()) {
         held.ended_well();
@@ -156,7 +169,7 @@ pub fn run(args: &BackupArgs, context: &Context) -> Result<Done> {
     if args.verify {
         verify::mirrors(context, &mirrors, Depth::Content, &mut done)?;
     }
-    finish(context, args, &options, &report, began, &mut done);
+    tell::finish(context, args.verify, &options, &report, began, &mut done);
     Ok(done)
 }
 
@@ -184,11 +197,14 @@ fn source_name(args: &BackupArgs, paths: &[PathBuf]) -> Result<String> {
             Err(Error::new(Kind::Usage, "--name: the name is empty"))
         }
         Some(name) => Ok(name.clone()),
-        None => {
-            let names: Vec<_> = paths.iter().map(|path| path.to_string_lossy()).collect();
-            Ok(names.join(","))
-        }
+        None => Ok(name_of(paths)),
     }
+}
+
+/// The name of a source that was given none.
+fn name_of(paths: &[PathBuf]) -> String {
+    let names: Vec<_> = paths.iter().map(|path| path.to_string_lossy()).collect();
+    names.join(",")
 }
 
 fn level(args: &BackupArgs, context: &Context) -> Result<Level> {
@@ -258,141 +274,12 @@ fn rules(args: &BackupArgs, own: &[PathBuf]) -> Result<(Rules, Vec<String>)> {
     Ok((Rules::new(&wishes)?, said))
 }
 
-fn tell(context: &Context, options: &Options, report: &Report) {
-    let (ui, counts) = (context.ui(), &report.counts);
-    ui.line(&format!(
-        "{}  {}  {}    {}    {} added, {} stored",
-        escape(options.source.as_bytes()),
-        counted(counts.files, "file", "files"),
-        size_to_text(counts.bytes),
-        changes(report),
-        size_to_text(report.bytes_added),
-        size_to_text(report.bytes_stored),
-    ));
-    let Some(id) = report.snapshot else {
-        ui.line("nothing has changed since the last snapshot, so no other was made");
-        return;
-    };
-    ui.line(&format!(
-        "snapshot {}  {}",
-        id.short(),
-        escape(options.source.as_bytes())
-    ));
-    ui.event(&Event::Snapshot(SnapshotEvent {
-        id: id.to_hex(),
-        source: &options.source,
-        device: &context.host().name(),
-        user: &options.user,
-        time: moment_to_rfc3339(context.host().now().seconds),
-        paths: options
-            .paths
-            .iter()
-            .map(|path| escape(path.as_os_str().as_encoded_bytes()))
-            .collect(),
-        tags: &options.tags,
-        counts: counts_of(report),
-        suspect: None,
-        pinned: false,
-        delete_after: None,
-        bytes_added: report.bytes_added,
-        bytes_stored: Some(report.bytes_stored),
-    }));
-}
-
-/// `+61 new, 3 changed`.
-fn changes(report: &Report) -> String {
-    match report.reread {
-        true => format!("{} read again", count_to_text(report.changed)),
-        false => format!(
-            "+{} new, {} changed",
-            count_to_text(report.new),
-            count_to_text(report.changed)
-        ),
+/// `50%`, `50`, `off`.
+fn shrink(text: &str) -> std::result::Result<Shrink, &'static str> {
+    if text == "off" {
+        return Ok(Shrink::Off);
     }
-}
-
-/// What `--dry-run` tells: everything but what only the compressor knows.
-fn rehearsed(
-    context: &Context,
-    options: &Options,
-    report: &Report,
-    began: std::time::Duration,
-    done: &mut Done,
-) {
-    let (ui, counts) = (context.ui(), &report.counts);
-    ui.line(&format!(
-        "{}  {}  {}    {}    {} would be added, before compression",
-        escape(options.source.as_bytes()),
-        counted(counts.files, "file", "files"),
-        size_to_text(counts.bytes),
-        changes(report),
-        size_to_text(report.bytes_added),
-    ));
-    ui.event(&Event::Plan {
-        action: "backup",
-        what: options.source.clone(),
-        bytes: Some(report.bytes_added),
-        reason: None,
-    });
-    let seconds = (context.host().elapsed() - began).as_secs_f64();
-    let mut text = format!("nothing was saved, in {}", duration_to_text(seconds));
-    note_skipped(report, &mut text, done);
-    ui.line(&text);
-}
-
-fn note_skipped(report: &Report, text: &mut String, done: &mut Done) {
-    let skipped = report.counts.skipped;
-    if skipped > 0 {
-        let clause = format!("{} skipped", counted(skipped, "entry", "entries"));
-        text.push_str(&format!("; {clause}"));
-        done.add(Outcome::Skipped, clause);
-    }
-}
-
-fn counts_of(report: &Report) -> Counts {
-    let counts = &report.counts;
-    Counts {
-        files: counts.files,
-        folders: counts.folders,
-        bytes: counts.bytes,
-        skipped: counts.skipped,
-    }
-}
-
-fn finish(
-    context: &Context,
-    args: &BackupArgs,
-    options: &Options,
-    report: &Report,
-    began: std::time::Duration,
-    done: &mut Done,
-) {
-    let seconds = (context.host().elapsed() - began).as_secs_f64();
-    let mut text = format!("saved in {}", duration_to_text(seconds));
-    note_skipped(report, &mut text, done);
-    if report.torn > 0 {
-        text.push_str(&format!(
-            "; {} changed while being read",
-            count_to_text(report.torn)
-        ));
-    }
-    let next = match (done.hint_text(), args.verify) {
-        (Some(hint), _) if !done.has_damage() => hint.to_owned(),
-        (None, true) => format!("heirloom restore{}", context.same_repository()),
-        _ => format!("heirloom verify{}", context.same_repository()),
-    };
-    context.ui().line(&format!("{text}         next: {next}"));
-    context.ui().event(&Event::Saved {
-        source: &options.source,
-        snapshot: report.snapshot.map(|id| id.to_hex()),
-        counts: counts_of(report),
-        new: report.new,
-        changed: report.changed,
-        unchanged: report.unchanged,
-        bytes_read: report.bytes_read,
-        bytes_added: report.bytes_added,
-        bytes_stored: report.bytes_stored,
-        seconds,
-        next: &next,
-    });
+    let percent = text.strip_suffix('%').unwrap_or(text).parse().ok();
+    let percent = percent.filter(|percent| *percent <= 100);
+    percent.map(Shrink::Most).ok_or("not like 50% or off")
 }
