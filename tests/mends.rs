@@ -4,7 +4,7 @@ use crate::world::noise;
 use heirloom::crypto::hash;
 use heirloom::error::{Error, Kind, Result};
 use heirloom::limits::PAGE;
-use heirloom::mirror::heal::{Heal, Healed};
+use heirloom::mirror::heal::{Heal, Healed, Others};
 use heirloom::mirror::parity::{self, Brought, Seen, name_of};
 use heirloom::mirror::scrub;
 use heirloom::monitor::Collected;
@@ -59,10 +59,10 @@ fn hurt(store: &MemoryStore, name: &Name, pages: Range<usize>) {
 }
 
 fn heal(target: &dyn Store, others: &[&MemoryStore], name: &Name) -> Result<Healed> {
-    let others: Vec<Arc<dyn Store>> = others
+    let others = others
         .iter()
-        .map(|store| Arc::new((*store).clone()) as Arc<dyn Store>)
-        .collect();
+        .map(|store| Arc::new((*store).clone()) as Arc<dyn Store>);
+    let others = Others::new(others);
     let monitor = Collected::default();
     let heal = Heal {
         target,

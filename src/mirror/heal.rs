@@ -11,6 +11,7 @@ use crate::mirror::set::check_name;
 use crate::monitor::{Counter, Monitor};
 use crate::name::{Folder, Name};
 use crate::store::{Payload, Store};
+use std::cell::Cell;
 use std::sync::Arc;
 
 /// What became of one object.
@@ -32,6 +33,8 @@ pub enum Healed {
     Stays,
     /// It was whole when it was read again: memory, cable or controller is to blame.
     Unstable,
+    /// Nobody gives it back, and this mirror, which may have it, gave no answer.
+    Unasked(String),
     /// No other mirror has a good copy, and no parity is enough.
     Left,
 }
@@ -39,16 +42,74 @@ pub enum Healed {
 impl Healed {
     /// Whether all is well there now.
     pub fn is_well(&self) -> bool {
-        !matches!(self, Self::Unstable | Self::Left | Self::Stays)
+        !matches!(
+            self,
+            Self::Unstable | Self::Unasked(_) | Self::Left | Self::Stays
+        )
     }
+}
+
+/// The other mirrors. One that gives no answer is not asked again.
+pub struct Others {
+    /// Nearest first, and whether it has fallen silent.
+    all: Vec<(Arc<dyn Store>, Cell<bool>)>,
+}
+
+impl Others {
+    /// These, nearest first.
+    pub fn new(stores: impl IntoIterator<Item = Arc<dyn Store>>) -> Self {
+        let all = stores.into_iter().map(|store| (store, Cell::new(false)));
+        Self { all: all.collect() }
+    }
+
+    /// Those that have not fallen silent.
+    fn answering(&self) -> impl Iterator<Item = &Arc<dyn Store>> {
+        let answering = self.all.iter().filter(|(_, silent)| !silent.get());
+        answering.map(|(store, _)| store)
+    }
+
+    /// The object from the first that has it with the bytes of its name. What keeps one from answering is told to `monitor`.
+    fn ask(&self, name: &Name, monitor: &dyn Monitor) -> Asked {
+        let mut asked = Asked::Nobody;
+        for (store, silent) in &self.all {
+            let unknown = || Asked::Unknown(store.location().to_string());
+            if silent.get() {
+                asked = unknown();
+                continue;
+            }
+            match store.get(name, bytes_max(name.folder())) {
+                Ok(bytes) if check_name(&**store, name, &bytes).is_ok() => {
+                    return Asked::Given(bytes, store.location().to_string());
+                }
+                Ok(_) => {}
+                Err(error) if error.is_about_the_object() => {}
+                Err(error) => {
+                    monitor.problem(&error);
+                    asked = unknown();
+                    silent.set(error.kind() == Kind::Unreachable);
+                }
+            }
+        }
+        asked
+    }
+}
+
+/// What the others say to an object.
+enum Asked {
+    /// Its bytes, and where they are from.
+    Given(Vec<u8>, String),
+    /// This one gave no answer.
+    Unknown(String),
+    /// No one has it whole.
+    Nobody,
 }
 
 /// Heals one mirror.
 pub struct Heal<'a> {
     /// The mirror.
     pub target: &'a dyn Store,
-    /// The others, nearest first.
-    pub others: &'a [Arc<dyn Store>],
+    /// The others.
+    pub others: &'a Others,
     /// What this device has a copy of itself; whether it is right is seen by its name.
     pub spare: &'a dyn Fn(&Name) -> Option<Vec<u8>>,
     /// How the names of what is kept beside begin.
@@ -83,17 +144,16 @@ impl Heal<'_> {
         if let Ok(bytes) = parity::rebuild(target, name, old.as_deref(), again) {
             return self.rebuilt(name, old, bytes);
         }
-        for other in self.others {
-            let found = other.get(name, bytes_max(name.folder()));
-            let Ok(bytes) = found else { continue };
-            if check_name(&**other, name, &bytes).is_err() {
-                continue;
+        let left = match self.others.ask(name, self.monitor) {
+            Asked::Given(bytes, from) => {
+                if !self.dry_run {
+                    self.replace(name, old, bytes)?;
+                }
+                return Ok(Healed::From(from));
             }
-            if !self.dry_run {
-                self.replace(name, old, bytes)?;
-            }
-            return Ok(Healed::From(other.location().to_string()));
-        }
+            Asked::Unknown(other) => Healed::Unasked(other),
+            Asked::Nobody => Healed::Left,
+        };
         let spare = (self.spare)(name).filter(|bytes| check_name(target, name, bytes).is_ok());
         if let Some(bytes) = spare {
             if !self.dry_run {
@@ -102,14 +162,15 @@ impl Heal<'_> {
             return Ok(Healed::From("this device's copy".to_owned()));
         }
         // Nobody has it whole: damage at other places, and parity elsewhere, may still make one whole of many.
-        let all: Vec<&dyn Store> = self.others.iter().map(|other| &**other as _).collect();
+        let all = self.others.answering();
+        let all: Vec<&dyn Store> = all.map(|other| &**other as _).collect();
         let more = [&[target][..], &all].concat();
         for keeper in more.iter().filter(|_| !all.is_empty()) {
             if let Ok(bytes) = parity::rebuild(*keeper, name, old.as_deref(), &more) {
                 return self.rebuilt(name, old, bytes);
             }
         }
-        Ok(Healed::Left)
+        Ok(left)
     }
 
     fn rebuilt(&self, name: &Name, old: Option<Vec<u8>>, bytes: Vec<u8>) -> Result<Healed> {
@@ -205,6 +266,7 @@ pub fn discard(store: &dyn Store, name: &Name) -> Result<bool> {
 mod tests {
     use super::*;
     use crate::monitor::Collected;
+    use crate::store::faulty::{Counting, Fault, Faulty, Moment};
     use crate::store::memory::MemoryStore;
 
     fn named(bytes: &[u8]) -> Name {
@@ -225,7 +287,7 @@ mod tests {
         put(&target, b"wrong");
         put(&bad, b"wrong too");
         let monitor = Collected::default();
-        let others: Vec<Arc<dyn Store>> = vec![Arc::new(bad), Arc::new(good.clone())];
+        let others = Others::new([Arc::new(bad) as Arc<dyn Store>, Arc::new(good.clone())]);
         let mut heal = Heal {
             target: &target,
             others: &others,
@@ -246,5 +308,43 @@ mod tests {
         target.delete(&name).unwrap();
         heal.object(&name).unwrap();
         assert_eq!(target.get(&name, 99).unwrap(), b"right");
+    }
+
+    #[test]
+    fn who_gives_no_answer_may_have_it_and_is_asked_once() {
+        let (target, good) = (MemoryStore::new("target"), MemoryStore::new("good"));
+        let names = [named(b"one"), named(b"two")];
+        for (name, bytes) in names.iter().zip([b"one", b"two"]) {
+            good.put(name, &Payload::new(bytes.to_vec())).unwrap();
+        }
+        let silent = Arc::new(Faulty::new(good));
+        let monitor = Collected::default();
+        let others = Others::new([Arc::clone(&silent) as Arc<dyn Store>]);
+        let heal = Heal {
+            target: &target,
+            others: &others,
+            spare: &|_| None,
+            tag: "0a1b2c3d",
+            dry_run: false,
+            monitor: &monitor,
+        };
+        let fail = |kind| {
+            silent.plan(Some(Fault {
+                at: 0,
+                counting: Counting::All,
+                moment: Moment::Before,
+                for_good: false,
+                kind,
+            }));
+        };
+        let unasked = Healed::Unasked("good".to_owned());
+        // What is refused is this one object.
+        fail(Kind::Refused);
+        assert_eq!(heal.object(&names[0]).unwrap(), unasked);
+        assert!(heal.object(&names[0]).unwrap().is_well());
+        fail(Kind::Unreachable);
+        assert_eq!(heal.object(&names[1]).unwrap(), unasked);
+        assert_eq!(heal.object(&names[1]).unwrap(), unasked);
+        assert_eq!(silent.calls(), 1, "it was asked again");
     }
 }

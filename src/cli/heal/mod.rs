@@ -123,11 +123,11 @@ pub fn mirrors(
             context.ui().detail(&format!("{}  {words}", mirror.name));
         }
         still(context, &mirror.name, &report, done);
-        let stays = |(_, healed): &&(Name, Healed)| *healed == Healed::Stays;
-        if report.objects.iter().any(|object| stays(&object)) {
-            let what = format!("{} has what only a delete mends", mirror.name);
-            done.add(Outcome::Damage, what);
-        }
+        unfinished(
+            &mirror.name,
+            report.objects.iter().map(|(_, healed)| healed),
+            done,
+        );
         reports.push((mirror, report));
     }
     for away in opened.mirrors.away.iter().filter(|away| wanted(&away.name)) {
@@ -269,6 +269,7 @@ fn without_key(args: &Wanted, context: &Context, done: &mut Done) -> Result<()> 
         let healed = heal::without_key(&stores, (at, parity), options, &mending)?;
         context.ui().end_progress();
         tell_objects(context, name, healed.iter(), args.dry_run);
+        unfinished(name, healed.values(), done);
         left += healed
             .values()
             .filter(|healed| **healed == Healed::Left)
@@ -276,6 +277,20 @@ fn without_key(args: &Wanted, context: &Context, done: &mut Done) -> Result<()> 
     }
     end(context, left, done);
     Ok(())
+}
+
+/// What is still damaged, and not because nobody has it.
+fn unfinished<'a>(mirror: &str, mut all: impl Iterator<Item = &'a Healed>, done: &mut Done) {
+    let mut all: Vec<_> = all.by_ref().collect();
+    all.retain(|healed| matches!(healed, Healed::Stays | Healed::Unasked(_)));
+    if all.contains(&&Healed::Stays) {
+        let what = format!("{mirror} has what only a delete mends");
+        done.add(Outcome::Damage, what);
+    }
+    if let Some(Healed::Unasked(other)) = all.iter().find(|one| ***one != Healed::Stays) {
+        let what = format!("{mirror} has damage that {other} may mend");
+        done.add(Outcome::Damage, what);
+    }
 }
 
 fn require_known<'a>(
@@ -326,6 +341,7 @@ fn tell_objects<'a>(
             Healed::Stays => {
                 "it has to be deleted, which this device does not do there: heirloom heal on a machine that may".to_owned()
             }
+            Healed::Unasked(other) => format!("{other} gave no answer and may have it: heirloom heal again when it is there"),
             Healed::Left => "neither its parity nor another mirror gives it back".to_owned(),
         };
         ui.line(&format!("{mirror}  {name}  {words}"));

@@ -52,14 +52,15 @@ pub(super) fn plan(context: &Context, plan: &Plan) {
     if !plan.moving.is_empty() {
         let count = counted(plan.moving.len() as u64, "pack", "packs");
         ui.line(&format!(
-            "{count}, {}, would be written anew with the {} in them that are needed",
+            "{count}, {}, would be written anew with the {} in them that are needed: about {} less",
             size_to_text(plan.moving_bytes),
-            size_to_text(plan.moved)
+            size_to_text(plan.moved),
+            size_to_text(plan.shed)
         ));
     }
     ui.event(&Event::Pruned {
         mirror: None,
-        freed: plan.dead_bytes,
+        freed: plan.frees(),
         rewritten: plan.moved,
         packs: (plan.dead.len() + plan.moving.len()) as u64,
         snapshots: plan.entries.len() as u64,

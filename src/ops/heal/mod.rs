@@ -16,7 +16,7 @@ use crate::error::Result;
 use crate::format::ledger::LEVEL_STORED;
 use crate::id::Id;
 use crate::limits::PAGE;
-use crate::mirror::heal::{Heal, Healed, discard};
+use crate::mirror::heal::{Heal, Healed, Others, discard};
 use crate::mirror::parity::{Brought, PERCENT};
 use crate::mirror::scrub;
 use crate::monitor::Monitor;
@@ -186,12 +186,11 @@ fn objects(
     if !options.dry_run {
         told::texts(&**repo.store(), &found.told)?;
     }
-    let others: Vec<_> = mirrors
+    let others = mirrors
         .here
         .iter()
-        .filter(|other| other.name != mirror.name)
-        .map(|other| Arc::clone(other.repo.store()))
-        .collect();
+        .filter(|other| other.name != mirror.name);
+    let others = Others::new(others.map(|other| Arc::clone(other.repo.store())));
     let spare = |name: &Name| spare(repo, name);
     let heal = Heal {
         target: &**repo.store(),
@@ -266,12 +265,8 @@ pub fn without_key(
     options: Options<'_>,
     monitor: &dyn Monitor,
 ) -> Result<BTreeMap<Name, Healed>> {
-    let others: Vec<_> = stores
-        .iter()
-        .enumerate()
-        .filter(|(at, _)| *at != target)
-        .map(|(_, store)| Arc::clone(store))
-        .collect();
+    let others = stores.iter().enumerate().filter(|(at, _)| *at != target);
+    let others = Others::new(others.map(|(_, store)| Arc::clone(store)));
     let heal = Heal {
         target: &*stores[target],
         others: &others,

@@ -40,7 +40,8 @@ pub fn healed(
     let replaced = replaced.filter(|(_, healed)| healed.is_well());
     let mut good: Vec<Name> = replaced.map(|(name, _)| name.clone()).collect();
     let left = report.objects.iter();
-    let left = left.filter(|(_, healed)| matches!(healed, Healed::Left | Healed::Stays));
+    let left = left
+        .filter(|(_, healed)| matches!(healed, Healed::Left | Healed::Unasked(_) | Healed::Stays));
     let left: BTreeSet<_> = left.map(|(name, _)| name.clone()).collect();
     let open = |name: &&Name| !good.contains(name) && !left.contains(name);
     let unsure: Vec<&Name> = found.told.iter().filter(open).collect();
