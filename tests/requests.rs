@@ -3,10 +3,11 @@
 //! The numbers are exact: a call more fails, and so does one less. Whoever changes one says why.
 
 use crate::client::{Client, Job, Places, TestHost, next_tick};
+use crate::collect;
 use crate::world::noise;
 use heirloom::host::{FixedHost, Host};
 use heirloom::monitor::Collected;
-use heirloom::name::Name;
+use heirloom::name::{Folder, Name};
 use heirloom::ops::verify::remember::Known;
 use heirloom::ops::verify::{self, Level, Options};
 use heirloom::repo::Writer;
@@ -426,6 +427,35 @@ fn an_unchanged_backup_on_a_mirror_that_follows() {
             "delete intents: 1",
         ],
     );
+}
+
+/// A pack of which a part goes is written anew: its directory, then neighbouring blocks together and not one by one.
+#[test]
+fn a_prune_that_moves_most_of_a_pack_far_away() {
+    let world = World::at("far://memory");
+    for number in 10..18 {
+        let bytes = noise(number, 1_000_000);
+        fs::write(world.job.path.join(number.to_string()), bytes).unwrap();
+    }
+    let first = world.client.backup_well(&world.job);
+    for number in [12, 13] {
+        fs::remove_file(world.job.path.join(number.to_string())).unwrap();
+    }
+    next_tick(world.home.path());
+    world.client.backup_well(&world.job);
+    let places: Places = vec![("far".to_owned(), world.counted.clone())];
+    world.client.forget(&places, &[first]).unwrap();
+    let calls = world.calls(|| {
+        let report = collect::prune(&world.client, &places);
+        assert!(report.plan.moved > 6_000_000, "{report:?}");
+    });
+    let packs = |called: &&Called| called.call == Call::GetRange && called.folder == Folder::Packs;
+    let asked = calls.iter().filter(packs);
+    let mut sizes: Vec<_> = asked.map(|called| called.amount >> 10).collect();
+    sizes.sort_unstable();
+    // Fronts of packs, the directory, a header; blocks of two MiB, neighbours together; directories of new packs.
+    assert_eq!(sizes, [8, 12, 12, 12, 252, 260, 2112, 2112, 2240, 3136]);
+    world.restore_a(&world.client);
 }
 
 fn verified(level: Level) -> Vec<Called> {

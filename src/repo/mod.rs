@@ -19,6 +19,7 @@ pub mod mirrors;
 pub mod packer;
 pub mod presence;
 pub mod publish;
+pub mod request;
 pub mod snapshots;
 mod standing;
 pub mod unlisted;

@@ -18,7 +18,9 @@ use crate::repo::index::row::Place;
 use crate::repo::loader::{Loader, expand_block};
 use crate::repo::look::Look;
 use crate::repo::packer::{Packer, Settings, Sharing};
+use crate::repo::request::together;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::ops::Range;
 use std::sync::Arc;
 
 /// Blobs packed in this run and kept in mind before those that the index has learnt are dropped.
@@ -121,6 +123,22 @@ fn forget_known(taken: &mut HashSet<[u8; 16]>, index: &Index) -> Result<()> {
     failed
 }
 
+/// A block of which something is needed.
+struct Needed {
+    place: Place,
+    row: BlockRow,
+    /// The blobs, each with where it lies in the expanded block.
+    blobs: Vec<(Id, Range<usize>)>,
+}
+
+impl Needed {
+    /// Where its stored bytes lie in the pack.
+    fn range(&self) -> Range<u64> {
+        let start = u64::from(self.place.block_offset);
+        start..start + u64::from(self.place.stored_len)
+    }
+}
+
 /// A block that was read.
 #[derive(Default)]
 struct Opened {
@@ -136,7 +154,7 @@ struct Moving<'a> {
     index: &'a Index,
     reached: &'a Reached,
     packer: &'a mut Packer,
-    /// What was packed from others already, in this run.
+    /// What was packed already, in this run.
     taken: &'a mut HashSet<[u8; 16]>,
     /// Needed blobs that could not be read here.
     missed: Vec<(BlobKind, Id)>,
@@ -149,8 +167,8 @@ impl Moving<'_> {
         (kind, len): (ObjectKind, u64),
         directory: &Directory,
     ) -> Result<()> {
-        let mut expander = Expander::new();
-        for (at, block) in directory.places() {
+        let mut blocks = Vec::new();
+        for (at, row) in directory.places() {
             let blobs = at.blobs.clone();
             let ids = directory.ids.get(blobs.clone()).unwrap_or_default();
             let lens = directory.lens.get(blobs).unwrap_or_default();
@@ -158,23 +176,24 @@ impl Moving<'_> {
             let mut offset = 0usize;
             for (id, len) in ids.iter().zip(lens) {
                 let end = offset + *len as usize;
-                if self.is_needed(block.kind, id)? {
+                if self.is_needed(row.kind, id)? {
                     needed.push((*id, offset..end));
                 }
                 offset = end;
             }
-            if needed.is_empty() {
-                continue;
+            if !needed.is_empty() {
+                blocks.push(Needed {
+                    place: place_of(pack, (kind, len), at.offset, row),
+                    row: *row,
+                    blobs: needed,
+                });
             }
-            let place = place_of(pack, (kind, len), at.offset, block);
-            match self.expanded(&place, &mut expander) {
-                Ok(opened) => self.take(block, opened, &needed)?,
-                Err(error) if error.is_about_the_object() => {
-                    self.missed
-                        .extend(needed.iter().map(|(id, _)| (block.kind, *id)));
-                }
-                Err(error) => return Err(error),
-            }
+        }
+        let mut rest = &blocks[..];
+        while !rest.is_empty() {
+            let (now, later) = rest.split_at(together(rest.iter().map(Needed::range)));
+            self.request(now)?;
+            rest = later;
         }
         Ok(())
     }
@@ -186,26 +205,65 @@ impl Moving<'_> {
             && !self.index.holds(&prefix, kind)?)
     }
 
-    fn expanded(&self, place: &Place, expander: &mut Expander) -> Result<Opened> {
-        let mut opened = Opened::default();
-        self.loader.read_stored(place, &mut opened.stored)?;
-        expand_block(place, &opened.stored, expander, &mut opened.raw)?;
-        Ok(opened)
+    /// Reads neighbours at once, and takes what is needed of each.
+    fn request(&mut self, blocks: &[Needed]) -> Result<()> {
+        let (Some(first), Some(last)) = (blocks.first(), blocks.last()) else {
+            return Ok(());
+        };
+        let (start, end) = (first.range().start, last.range().end);
+        let mut plain = Vec::new();
+        let read = self
+            .loader
+            .read_plain(&first.place, start, end - start, &mut plain);
+        let from = match read {
+            Err(error) if !error.is_about_the_object() => return Err(error),
+            other => other.ok(),
+        };
+        let mut expander = Expander::new();
+        for block in blocks {
+            let skip = usize::try_from(block.range().start - start).unwrap_or(usize::MAX);
+            let len = block.place.stored_len as usize;
+            let stored = from
+                .and_then(|from| plain.get(from.checked_add(skip)?..)?.get(..len))
+                .map(<[u8]>::to_vec);
+            let together = stored.and_then(|stored| expanded(block, stored, &mut expander).ok());
+            // What failed in company may be good alone.
+            let opened = match together {
+                Some(opened) => Ok(opened),
+                None => self.alone(block, &mut expander),
+            };
+            match opened {
+                Ok(opened) => self.take(block, opened)?,
+                Err(error) if error.is_about_the_object() => {
+                    let blobs = block.blobs.iter();
+                    self.missed
+                        .extend(blobs.map(|(id, _)| (block.row.kind, *id)));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
+    }
+
+    fn alone(&self, block: &Needed, expander: &mut Expander) -> Result<Opened> {
+        let mut stored = Vec::new();
+        self.loader.read_stored(&block.place, &mut stored)?;
+        expanded(block, stored, expander)
     }
 
     /// A new block holds blobs of one old block alone: what was apart stays apart. A block of which all is needed goes on as
     /// it was compressed.
-    fn take(
-        &mut self,
-        block: &BlockRow,
-        Opened { stored, raw }: Opened,
-        needed: &[(Id, std::ops::Range<usize>)],
-    ) -> Result<()> {
-        let mut fresh = self.packer.empty(block.kind);
-        for (id, range) in needed {
+    fn take(&mut self, block: &Needed, Opened { stored, raw }: Opened) -> Result<()> {
+        let row = &block.row;
+        let mut fresh = self.packer.empty(row.kind);
+        for (id, range) in &block.blobs {
+            // A pack may hold one blob twice.
+            if self.taken.contains(&id.prefix()) {
+                continue;
+            }
             let bytes = raw.get(range.clone()).unwrap_or_default();
-            if blob_id(self.loader.repo().keys(), block.kind, bytes) != *id {
-                self.missed.push((block.kind, *id));
+            if blob_id(self.loader.repo().keys(), row.kind, bytes) != *id {
+                self.missed.push((row.kind, *id));
                 continue;
             }
             fresh.push(*id, bytes);
@@ -214,13 +272,19 @@ impl Moving<'_> {
         if fresh.is_empty() {
             return Ok(());
         }
-        let form = match block.codec {
+        let form = match row.codec {
             Codec::Stored => Form::Raw,
-            Codec::Zstd if fresh.blobs().len() == block.blobs as usize => Form::Frame(stored),
+            Codec::Zstd if fresh.blobs().len() == row.blobs as usize => Form::Frame(stored),
             Codec::Zstd => Form::Compressed,
         };
         self.packer.block(FullBlock { block: fresh, form })
     }
+}
+
+fn expanded(block: &Needed, stored: Vec<u8>, expander: &mut Expander) -> Result<Opened> {
+    let mut raw = Vec::new();
+    expand_block(&block.place, &stored, expander, &mut raw)?;
+    Ok(Opened { stored, raw })
 }
 
 fn place_of(pack: &Id, (kind, len): (ObjectKind, u64), offset: u64, block: &BlockRow) -> Place {

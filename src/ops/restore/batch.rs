@@ -5,16 +5,13 @@ use crate::format::{BlobKind, ObjectKind};
 use crate::id::Id;
 use crate::ops::restore::large::Large;
 use crate::repo::index::row::Place;
+use crate::repo::request::together;
 use crate::target::Existing;
 use crate::target::metadata::Metadata;
 use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 
-/// Stored bytes fetched at once, at the most.
-const REQUEST_BYTES: u32 = 4 << 20;
-/// A gap between two blocks up to this is fetched rather than left out.
-const GAP_BYTES: u32 = 256 << 10;
 /// Files without data that are written in one go.
 const BARE_FILES: usize = 256;
 
@@ -101,16 +98,10 @@ pub(crate) enum Work {
 fn requests(blocks: &[Block]) -> Vec<Work> {
     let mut work = Vec::new();
     let mut from = 0;
-    while from < blocks.len() {
-        let (pack, start) = (blocks[from].key >> 32, blocks[from].offset());
-        let mut to = from + 1;
-        while let Some(next) = blocks.get(to) {
-            let near = next.offset() <= blocks[to - 1].end().saturating_add(GAP_BYTES);
-            if next.key >> 32 != pack || !near || next.end().saturating_sub(start) > REQUEST_BYTES {
-                break;
-            }
-            to += 1;
-        }
+    while let Some(first) = blocks.get(from) {
+        let rest = blocks[from..].iter();
+        let same = rest.take_while(|block| block.key >> 32 == first.key >> 32);
+        let to = from + together(same.map(Block::range));
         work.push(Work::Blocks(from..to));
         from = to;
     }
@@ -126,8 +117,9 @@ impl Block {
         self.key as u32
     }
 
-    fn end(&self) -> u32 {
-        self.offset().saturating_add(self.stored.stored_len)
+    fn range(&self) -> Range<u64> {
+        let offset = u64::from(self.offset());
+        offset..offset + u64::from(self.stored.stored_len)
     }
 }
 
