@@ -7,13 +7,16 @@
 
 #![expect(clippy::print_stdout, reason = "the figures are what a bench is for")]
 
+mod child;
+
+use child::Cost;
 use heirloom::source::exclude::Rules;
 use heirloom::source::files::Files;
 use heirloom::source::{ItemKind, Source, Step};
 use std::ffi::OsStr;
 use std::io::Read;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::Command;
 use std::time::Instant;
 
 fn from_environment(name: &str, otherwise: PathBuf) -> PathBuf {
@@ -42,12 +45,13 @@ struct Bench {
 }
 
 impl Bench {
-    fn say(&self, what: &str, seconds: f64, peak: Option<u64>, bound: &str) {
-        let memory = peak.map_or_else(String::new, |kib| {
-            format!("{:>6.1} MiB", kib as f64 / 1024.0)
+    fn say(&self, what: &str, seconds: f64, child: Option<&Cost>, bound: &str) {
+        let cpu = child.map_or_else(String::new, |cost| format!("{:.2} CPU s", cost.cpu));
+        let memory = child.map_or_else(String::new, |cost| {
+            format!("{:>6.1} MiB", cost.peak as f64 / 1024.0)
         });
         println!(
-            "{what:<16} {seconds:>8.2} s {:>10.0} files/s {:>8.1} MB/s {memory:>11}   {bound}",
+            "{what:<16} {seconds:>8.2} s {cpu:>12} {:>10.0} files/s {:>8.1} MB/s {memory:>11}   {bound}",
             self.files as f64 / seconds,
             self.bytes as f64 / seconds / 1e6
         );
@@ -55,8 +59,8 @@ impl Bench {
 
     /// Runs the program and watches its high-water mark.
     fn run(&self, what: &str, args: &[&OsStr], bound: &str) {
-        let start = Instant::now();
-        let mut child = Command::new(env!("CARGO_BIN_EXE_heirloom"))
+        let mut command = Command::new(env!("CARGO_BIN_EXE_heirloom"));
+        command
             .args(args)
             .env("HOME", &self.home)
             .env("XDG_CONFIG_HOME", self.home.join("config"))
@@ -64,31 +68,14 @@ impl Bench {
             .env("XDG_STATE_HOME", self.home.join("state"))
             .env("XDG_DATA_HOME", self.home.join("data"))
             .env("HEIRLOOM_REPO", &self.repo)
-            .env("HEIRLOOM_KEY_FILE", self.home.join("key"))
-            .stdout(Stdio::null())
-            .spawn()
-            .expect("the program was built");
-        let status = format!("/proc/{}/status", child.id());
-        let mut peak = 0;
-        let exit = loop {
-            peak = peak.max(high_water(&status).unwrap_or(0));
-            if let Some(exit) = child.try_wait().expect("our own child") {
-                break exit;
-            }
-            std::thread::sleep(std::time::Duration::from_millis(2));
-        };
+            .env("HEIRLOOM_KEY_FILE", self.home.join("key"));
+        let (exit, cost) = child::run(&mut command);
         assert!(
             exit.code().is_some_and(|code| code == 0 || code == 3),
             "{what}: {exit}"
         );
-        self.say(what, start.elapsed().as_secs_f64(), Some(peak), bound);
+        self.say(what, cost.wall, Some(&cost), bound);
     }
-}
-
-fn high_water(status: &str) -> Option<u64> {
-    let text = std::fs::read_to_string(status).ok()?;
-    let line = text.lines().find(|line| line.starts_with("VmHWM:"))?;
-    line.split_whitespace().nth(1)?.parse().ok()
 }
 
 fn verbs(bench: &mut Bench, source: &Path) {

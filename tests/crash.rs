@@ -11,6 +11,7 @@ use heirloom::error::{Error, Kind, Result};
 use heirloom::id::Id;
 use heirloom::monitor::Collected;
 use heirloom::ops::verify::Level;
+use heirloom::repo::chain::Chains;
 use heirloom::store::faulty::{Counting, Fault, Faulty, Moment};
 use heirloom::store::folder::FolderStore;
 use heirloom::store::memory::MemoryStore;
@@ -96,13 +97,31 @@ impl World {
 
     /// With a snapshot, and a change after it.
     fn with_snapshot() -> Self {
-        let mut world = Self::new();
+        let world = Self::new();
+        world.saved_before(|source| {
+            fs::write(source.join("folder/c"), noise(2, 200_000)).unwrap();
+            fs::write(source.join("b"), b"c").unwrap();
+        })
+    }
+
+    /// With a snapshot of a dozen files and more, of which few are left.
+    fn collapsed() -> Self {
+        let world = Self::new();
+        let files = world.job.path.join("files");
+        fs::create_dir(&files).unwrap();
+        for number in 0..12 {
+            fs::write(files.join(number.to_string()), [number]).unwrap();
+        }
+        world.saved_before(|source| fs::remove_dir_all(source.join("files")).unwrap())
+    }
+
+    fn saved_before(mut self, change: impl FnOnce(&Path)) -> Self {
+        let world = &mut self;
         world.client.init().unwrap();
         world.client.backup_well(&world.job);
         world.remember(&world.client.clone());
         next_tick(world.home.path());
-        fs::write(world.job.path.join("folder/c"), noise(2, 200_000)).unwrap();
-        fs::write(world.job.path.join("b"), b"c").unwrap();
+        change(&world.job.path);
         // What the changed source is as a tree, another device says, of which nothing stays.
         let before = world.store.contents();
         let host = TestHost::new(2, "other");
@@ -111,7 +130,7 @@ impl World {
         other.backup_well(&world.job);
         world.remember(&other);
         world.store.replace(before);
-        world
+        self
     }
 
     /// What the newest snapshot must give back is what lies in the source now.
@@ -205,6 +224,35 @@ fn any_failing_call_of_a_backup_leaves_all_that_was_committed() {
         assert!((1..=2).contains(&snapshots), "{what}");
         world.client.backup_well(&world.job);
         assert_eq!(world.client.snapshots().len(), snapshots + 1, "{what}");
+        world.assert_sound(what);
+    });
+}
+
+#[test]
+fn any_failing_call_of_a_backup_of_what_collapsed_pins_the_good_one_with_the_suspect_one() {
+    let world = World::collapsed();
+    let standing = |what: &str| {
+        let repo = world.client.open().unwrap();
+        let chains = Chains::read(&repo, &Collected::default()).unwrap();
+        let all = chains.snapshots();
+        let suspect = all
+            .iter()
+            .map(|(id, _, snapshot)| chains.is_suspect(id, snapshot));
+        let suspect: Vec<bool> = suspect.collect();
+        let (good, others) = suspect.split_first().unwrap();
+        assert!(!good && others.iter().all(|suspect| *suspect), "{what}");
+        assert_eq!(
+            chains.pin(&all[0].0).is_some(),
+            !others.is_empty(),
+            "{what}"
+        );
+        others.len()
+    };
+    let backup = |client: &Client| client.backup(&world.job, &Collected::default()).map(drop);
+    world.fail_each("backup", backup, |what, _| {
+        let suspect = standing(what);
+        world.client.backup_well(&world.job);
+        assert_eq!(standing(what), suspect + 1, "{what}");
         world.assert_sound(what);
     });
 }
