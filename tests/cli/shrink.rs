@@ -188,11 +188,17 @@ fn a_device_that_was_reset_is_measured_by_what_it_was() {
     let env = world();
     fs::remove_dir_all(env.path(".local/state/heirloom")).unwrap();
     have(&env, 2);
-    backup(&env, []).expect(3);
+    let ran = backup(&env, []).expect(3);
+    let good = &shown(&env)[0];
+    let device = good["device"].as_str().unwrap();
+    let words = format!("{} of {device} is pinned", short(good));
+    assert!(ran.stderr.contains(&words), "{words}\n{ran}");
     assert_eq!(marks(&env), [(false, true), (true, false)]);
-    let suspect = short(&shown(&env)[1]);
+    // With the last one those before it are accepted: else no rule would ever drop them.
+    backup(&env, []).expect(3);
+    let suspect = short(&shown(&env)[2]);
     backup(&env, ["--accept", &suspect]).expect(0);
-    assert_eq!(marks(&env), [(false, false); 3]);
+    assert_eq!(marks(&env), [(false, false); 4]);
 }
 
 #[test]

@@ -59,7 +59,11 @@ fn tell_collapse(context: &Context, options: &Options, report: &Report, done: &m
     let Some(collapse) = &report.collapse else {
         return;
     };
-    let (source, why, good) = (&options.source, &collapse.why, collapse.good.short());
+    let (source, why) = (&options.source, &collapse.why);
+    let good = match &collapse.by {
+        None => collapse.good.short(),
+        Some(device) => format!("{} of {device}", collapse.good.short()),
+    };
     let repository = context.same_repository();
     let named = quoted(Path::new(source));
     let rescue = format!("heirloom restore{repository} latest --source {named} --target rescued");

@@ -5,7 +5,7 @@
 //! is pinned until a good one follows it or somebody accepts the suspect one.
 
 use crate::error::{Error, Kind, Result};
-use crate::format::chain::What;
+use crate::format::chain::{Entry, What};
 use crate::format::snapshot::{Counts, Snapshot};
 use crate::id::Id;
 use crate::repo::chain::Chains;
@@ -32,6 +32,8 @@ pub struct Collapse {
     pub why: String,
     /// The last good snapshot.
     pub good: Id,
+    /// The name of the device that made it, where that is not this one.
+    pub by: Option<String>,
     /// The one that is suspect; none in a rehearsal.
     pub suspect: Option<Id>,
 }
@@ -45,7 +47,7 @@ pub(crate) struct Source<'a> {
 
 /// The newest good snapshot, which the next one is measured by: of this device, or else of any, since a device that was
 /// reset goes on under a new id.
-fn yardstick<'a>(chains: &'a Chains, source: Source<'_>) -> Option<(Id, &'a Snapshot)> {
+fn yardstick<'a>(chains: &'a Chains, source: Source<'_>) -> Option<(Id, &'a Entry, &'a Snapshot)> {
     let all = chains.snapshots().into_iter().rev();
     let mut good: Vec<_> = all
         .filter(|(id, _, snapshot)| {
@@ -56,10 +58,7 @@ fn yardstick<'a>(chains: &'a Chains, source: Source<'_>) -> Option<(Id, &'a Snap
         .iter()
         .position(|(_, entry, _)| entry.device == source.device);
     let at = own.unwrap_or(0);
-    (at < good.len()).then(|| {
-        let (id, _, snapshot) = good.swap_remove(at);
-        (id, snapshot)
-    })
+    (at < good.len()).then(|| good.swap_remove(at))
 }
 
 /// Whether a source with these counts has collapsed since its last good snapshot.
@@ -69,11 +68,13 @@ pub(crate) fn collapse(
     now: &Counts,
     shrink: Shrink,
 ) -> Option<Collapse> {
-    let (good, before) = yardstick(chains, source)?;
+    let (good, entry, before) = yardstick(chains, source)?;
     let why = lost(before.counts.files, now.files, shrink)?;
+    let by = (entry.device != source.device).then(|| entry.host.clone());
     Some(Collapse {
         why,
         good,
+        by,
         suspect: None,
     })
 }
@@ -102,7 +103,7 @@ pub(crate) fn beside(
             reason: REASON.to_owned(),
         }),
         None => {
-            let (good, _) = yardstick(chains, source)?;
+            let (good, ..) = yardstick(chains, source)?;
             is_ours(chains, &good).then(|| What::Unpin(vec![good]))
         }
     }
@@ -113,15 +114,15 @@ fn is_ours(chains: &Chains, id: &Id) -> bool {
     pin.is_some_and(|entry| matches!(&entry.what, What::Pin { reason, .. } if reason == REASON))
 }
 
-/// What says that a suspect snapshot of this source is as it should be, so that it is what the next one is measured by;
-/// nothing where that has been said.
+/// What says that a suspect snapshot of this source is as it should be, so that it is what the next one is measured by, and
+/// with it those since the last good one of its device; nothing where that has been said.
 ///
 /// # Errors
 /// `Usage` when it is of another source, or was never suspect.
 pub fn accept(chains: &Chains, source: &str, id: Id) -> Result<Vec<What>> {
     let all = chains.snapshots();
     let of_source = |snapshot: &Snapshot| snapshot.source == source;
-    let Some((_, _, snapshot)) = all.iter().find(|(other, ..)| *other == id) else {
+    let Some((_, entry, snapshot)) = all.iter().find(|(other, ..)| *other == id) else {
         return Err(Error::new(
             Kind::NotFound,
             format!("no snapshot {}", id.short()),
@@ -142,16 +143,23 @@ pub fn accept(chains: &Chains, source: &str, id: Id) -> Result<Vec<What>> {
     if !chains.is_suspect(&id, snapshot) {
         return Ok(Vec::new());
     }
-    let accept = What::Accept {
+    let before = all.iter().rev().filter(|(_, other, snapshot)| {
+        of_source(snapshot) && other.device == entry.device && other.seq <= entry.seq
+    });
+    let suspect = before.take_while(|(id, _, snapshot)| chains.is_suspect(id, snapshot));
+    let accepted = suspect.map(|(id, ..)| What::Accept {
         source: source.to_owned(),
-        entry: id,
-    };
+        entry: *id,
+    });
+    let mut said: Vec<What> = accepted.collect();
+    // Those before it count for nothing until it does.
+    said.reverse();
     let pinned = all
         .iter()
         .filter(|(id, _, snapshot)| of_source(snapshot) && is_ours(chains, id));
     let pinned: Vec<Id> = pinned.map(|(id, ..)| *id).collect();
-    let unpin = (!pinned.is_empty()).then_some(What::Unpin(pinned));
-    Ok([accept].into_iter().chain(unpin).collect())
+    said.extend((!pinned.is_empty()).then_some(What::Unpin(pinned)));
+    Ok(said)
 }
 
 #[cfg(test)]
