@@ -9,11 +9,8 @@
 
 use crate::error::{Error, Kind, Result};
 use crate::source::metadata::open_file;
-use globset::{Candidate, GlobBuilder, GlobSet, GlobSetBuilder};
-use std::ffi::OsStr;
+use crate::source::patterns::{Cannot, Patterns, WILD_MAX, pattern};
 use std::io::Read;
-use std::os::unix::ffi::OsStrExt;
-use std::path::Path;
 
 /// The first 43 bytes of a `CACHEDIR.TAG` (bford.info/cachedir).
 const CACHE_SIGNATURE: &[u8] = b"Signature: 8a477f597d28d172789f06886806bc55";
@@ -38,7 +35,7 @@ pub struct Wishes {
 /// The wishes, ready to be asked about many paths.
 #[derive(Clone, Debug, Default)]
 pub struct Rules {
-    set: GlobSet,
+    set: Patterns,
     patterns: Vec<Pattern>,
     paths: Vec<Vec<u8>>,
     markers: Vec<Marker>,
@@ -74,37 +71,38 @@ struct Marker {
 }
 
 impl Rules {
-    /// Compiles the wishes; a pattern that makes no sense is named.
+    /// Compiles the wishes.
+    ///
+    /// # Errors
+    /// [`Kind::Usage`]: a pattern that makes no sense, which is named, or too many with wildcards.
     pub fn new(wishes: &Wishes) -> Result<Self> {
         let mut rules = Self {
             paths: wishes.paths.clone(),
             larger_than: wishes.larger_than,
             ..Self::default()
         };
-        let mut set = GlobSetBuilder::new();
         let cased = wishes.globs.iter().map(|glob| (glob, false));
         let any_case = wishes.globs_any_case.iter().map(|glob| (glob, true));
+        let mut patterns = Vec::new();
         for (glob, any_case) in cased.chain(any_case) {
             let (takes_back, bare) = match glob.strip_prefix('!') {
                 Some(bare) => (true, bare),
                 None => (false, glob.as_str()),
             };
-            let compiled =
-                GlobBuilder::new(&translate(bare).ok_or_else(|| bad(glob, "it is empty"))?)
-                    .literal_separator(true)
-                    .backslash_escape(true)
-                    .case_insensitive(any_case)
-                    .build()
-                    .map_err(|error| bad(glob, &error.kind().to_string()))?;
-            set.add(compiled);
+            patterns.push(pattern(bare, any_case).map_err(|why| bad(glob, &why))?);
             rules.patterns.push(Pattern {
                 said: glob.clone(),
                 takes_back,
             });
         }
-        rules.set = set
-            .build()
-            .map_err(|error| bad(error.glob().unwrap_or(""), &error.kind().to_string()))?;
+        rules.set = Patterns::new(&patterns).map_err(|cannot| match cannot {
+            Cannot::One(at, why) => bad(&rules.patterns[at].said, &why),
+            Cannot::Many(count) => Error::new(
+                Kind::Usage,
+                format!("{count} patterns have wildcards, at most {WILD_MAX} can be looked for"),
+            )
+            .hint("name the folder that the files lie in, or a pattern that takes many of them"),
+        })?;
         if wishes.caches {
             rules.markers.push(Marker {
                 said: "CACHEDIR.TAG".to_owned(),
@@ -133,15 +131,10 @@ impl Rules {
 
     /// Which rule leaves out the item at `path`, if one does; its size is not looked at.
     pub fn by_path(&self, path: &[u8], scratch: &mut Vec<usize>) -> Option<Rule> {
-        if !self.patterns.is_empty() {
-            let path = Candidate::new(Path::new(OsStr::from_bytes(path)));
-            self.set.matches_candidate_into(&path, scratch);
-            // In rising order, so the last one given decides.
-            if let Some(last) = scratch.last()
-                && !self.patterns[*last].takes_back
-            {
-                return Some(Rule::Pattern(*last));
-            }
+        if let Some(last) = self.set.last(path, scratch)
+            && !self.patterns[last].takes_back
+        {
+            return Some(Rule::Pattern(last));
         }
         self.paths
             .iter()
@@ -204,41 +197,6 @@ pub fn patterns_in(text: &[u8], file: &str) -> Result<Vec<String>> {
 
 fn bad(glob: &str, why: &str) -> Error {
     Error::new(Kind::Usage, format!("exclude pattern {glob:?}: {why}"))
-}
-
-/// The same pattern in globset's words: braces are plain there only when escaped, and a pattern that is not anchored
-/// may begin at any folder.
-fn translate(pattern: &str) -> Option<String> {
-    let bare = pattern.trim_end_matches('/');
-    let bare = if bare.is_empty() && !pattern.is_empty() {
-        "/"
-    } else {
-        bare
-    };
-    if bare.is_empty() {
-        return None;
-    }
-    let mut out = String::with_capacity(bare.len() + 4);
-    if !bare.starts_with('/') {
-        out.push_str("**/");
-    }
-    let mut class = false;
-    let mut chars = bare.strip_prefix("./").unwrap_or(bare).chars();
-    while let Some(char) = chars.next() {
-        match char {
-            '\\' => {
-                out.push(char);
-                out.extend(chars.next());
-                continue;
-            }
-            '[' => class = true,
-            ']' => class = false,
-            '{' | '}' if !class => out.push('\\'),
-            _ => {}
-        }
-        out.push(char);
-    }
-    Some(out)
 }
 
 fn begins(folder: &[u8], marker: &Marker) -> bool {

@@ -4,6 +4,7 @@ pub mod exclude;
 pub mod files;
 pub mod metadata;
 pub(crate) mod names;
+pub mod patterns;
 
 use crate::error::{Error, Result};
 use crate::host::Timestamp;

@@ -126,6 +126,38 @@ fn rules_leave_things_out_and_the_repository_too() {
 }
 
 #[test]
+fn patterns_that_are_too_many_are_told_before_any_work() {
+    let env = TestEnv::with_repository();
+    env.write("d/a", b"content");
+    let wild: String = (0..5001).map(|n| format!("x?{n}*.txt\n")).collect();
+    env.write("wild", wild.as_bytes());
+    let plain: String = (0..40_000).map(|n| format!("/home/ann/{n}\n")).collect();
+    env.write("plain", plain.as_bytes());
+    env.write("endless", &vec![b'#'; (1 << 20) + 1]);
+    for (file, why) in [
+        (
+            "wild",
+            "5001 patterns have wildcards, at most 5000 can be looked for",
+        ),
+        ("plain", "the record of a snapshot holds 512.0 KiB"),
+        ("endless", "is longer than 1 MiB"),
+        ("d", "Is a directory"),
+    ] {
+        let told = env.run(["backup", "d", "--exclude-file", file]).expect(2);
+        assert!(told.err().contains(why), "{told}");
+    }
+    let few: String = wild
+        .lines()
+        .take(5000)
+        .flat_map(|line| [line, "\n"])
+        .collect();
+    env.write("wild", few.as_bytes());
+    env.write("d/xy4999z.txt", b"content");
+    let told = env.run(["backup", "d", "--exclude-file", "wild"]).expect(0);
+    assert!(told.stdout.contains("1 file "), "{told}");
+}
+
+#[test]
 fn what_cannot_be_saved_is_named_and_told_by_the_code() {
     let env = TestEnv::with_repository();
     env.write("d/file", b"content");

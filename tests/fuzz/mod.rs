@@ -113,8 +113,9 @@ fn heap_of(name: &str) -> u64 {
     match name {
         // The object, its parity, and what the code works with.
         "parity" => 4 * PACK_BYTES_MAX,
-        // 10 MiB for each automaton, of which a set has several.
-        "exclude patterns" => 64 << 20,
+        // The patterns are asked twice, with case and without; of each half a set's automata take 10 MiB forwards and
+        // 10 MiB backwards, and their caches as much again.
+        "exclude patterns" => 128 << 20,
         // A block is the longest thing that is read at once.
         _ => 4 * BLOCK_BYTES_MAX as u64,
     }

@@ -1,6 +1,7 @@
 //! `backup`: one more snapshot of some paths.
 
 mod accept;
+mod rules;
 mod tell;
 
 use crate::cli::context::Context;
@@ -17,9 +18,7 @@ use crate::ops::backup::{self, Options};
 use crate::ops::verify::Level as Depth;
 use crate::repo::mirrors::Mirrors;
 use crate::repo::packer::Settings;
-use crate::source::exclude::{self, Rules, Wishes};
 use crate::store::folder::FolderStore;
-use crate::units::size_from_text;
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -117,7 +116,8 @@ pub fn run(args: &BackupArgs, context: &Context) -> Result<Done> {
     let source = source_name(args, &paths)?;
     let level = level(args, context)?;
     let own = paths::own(context, &paths)?;
-    let (rules, excludes) = rules(args, &own)?;
+    let (rules, excludes) = rules::rules(args, &own)?;
+    rules::record_holds(&source, &paths, &excludes, &args.tag)?;
     let mut mirrors = repository(args, context)?;
     let repo = Arc::clone(&mirrors.whole);
     let held = open::hold(context, &mut mirrors)?;
@@ -225,53 +225,6 @@ fn level(args: &BackupArgs, context: &Context) -> Result<Level> {
         Compression::Max => Level::Max,
         Compression::Off => Level::Off,
     })
-}
-
-/// What is left out, and the same in words for the snapshot.
-fn rules(args: &BackupArgs, own: &[PathBuf]) -> Result<(Rules, Vec<String>)> {
-    let mut globs = Vec::new();
-    for file in &args.exclude_file {
-        let what = format!("read the exclude file {}", file.display());
-        let text =
-            std::fs::read(file).map_err(|error| Error::io(what, error).with_kind(Kind::Usage))?;
-        globs.extend(exclude::patterns_in(&text, &file.to_string_lossy())?);
-    }
-    globs.extend(args.exclude.iter().cloned());
-    let larger_than = match &args.exclude_larger_than {
-        None => None,
-        Some(text) => Some(size_from_text(text).ok_or_else(|| {
-            Error::new(
-                Kind::Usage,
-                format!("--exclude-larger-than: {text:?} is not a size such as 64MiB"),
-            )
-        })?),
-    };
-    let mut said = globs.clone();
-    said.extend(
-        args.iexclude
-            .iter()
-            .map(|glob| format!("--iexclude {glob}")),
-    );
-    said.extend(args.exclude_caches.then(|| "--exclude-caches".to_owned()));
-    said.extend(
-        args.exclude_if_present
-            .iter()
-            .map(|spec| format!("--exclude-if-present {spec}")),
-    );
-    said.extend(larger_than.map(|size| format!("--exclude-larger-than {size}")));
-    said.extend(args.one_file_system.then(|| "--one-file-system".to_owned()));
-    let wishes = Wishes {
-        globs,
-        globs_any_case: args.iexclude.clone(),
-        paths: own
-            .iter()
-            .map(|path| path.as_os_str().as_encoded_bytes().to_vec())
-            .collect(),
-        caches: args.exclude_caches,
-        if_present: args.exclude_if_present.clone(),
-        larger_than,
-    };
-    Ok((Rules::new(&wishes)?, said))
 }
 
 /// `50%`, `50`, `off`.
