@@ -3,6 +3,7 @@
 use crate::collect::{Disk, forget, packs, place, prune, try_prune};
 use crate::several::World;
 use crate::world::noise;
+use heirloom::error::Kind;
 use heirloom::id::Id;
 use std::collections::BTreeSet;
 use std::fs;
@@ -23,8 +24,12 @@ fn tight(room: u64) -> (World, Arc<Disk>) {
 }
 
 fn disk(world: &World, room: u64) -> Arc<Disk> {
+    disk_at(world, 0, room)
+}
+
+fn disk_at(world: &World, mirror: usize, room: u64) -> Arc<Disk> {
     let disk = Disk {
-        inner: world.stores[0].clone(),
+        inner: world.stores[mirror].clone(),
         room: 0,
         refused: Mutex::default(),
     };
@@ -80,6 +85,36 @@ fn where_nothing_can_move_nothing_is_marked_and_the_room_that_it_takes_is_said()
     assert!(report.mirrors[0].1.as_ref().unwrap().lacks.is_none());
     assert!(prune(&world.client, &places).plan.is_nothing());
     world.assert_whole(0, "with room");
+}
+
+#[test]
+fn a_full_mirror_that_lacks_a_snapshot_does_not_hold_up_the_others() {
+    // Whether what moves arrives before what is lacking is decided by the packs' names.
+    for seed in 60..66 {
+        let mut world = World::new();
+        // So many small packs that they move together, and nothing that goes before.
+        for number in 1..20 {
+            world.change(number);
+            world.backup(&[0, 1]);
+        }
+        let large = world.job.path.join("large");
+        fs::write(&large, noise(seed, 600_000)).unwrap();
+        world.backup(&[0]);
+        let full = disk_at(&world, 1, 250_000);
+        let places = vec![
+            place("one", &Arc::new(world.stores[0].clone())),
+            place("two", &full),
+        ];
+        let report = try_prune(&world.client, &places).unwrap();
+        assert!(report.plan.moving.len() > 1, "{report:?}");
+        report.mirrors[0].1.as_ref().unwrap();
+        match &report.mirrors[1].1 {
+            Ok(done) => assert!(done.lacks.is_some(), "seed {seed}: {done:?}"),
+            Err(error) => assert_eq!(error.kind(), Kind::Full, "seed {seed}: {error}"),
+        }
+        world.assert_whole(0, "with room");
+        world.assert_whole(1, "full");
+    }
 }
 
 fn packs_of(disk: &Disk) -> BTreeSet<Id> {

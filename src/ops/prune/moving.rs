@@ -40,18 +40,24 @@ pub(super) fn run(
             // Without what has just gone; and what was packed for one mirror the next ones fetch.
             let look = Look::at(&mirrors.whole, by.monitor)?;
             match carry_to(&look, mirror, &packs, needed, by) {
-                Err(error) if error.kind() == Kind::Full => full.push(mirror),
+                Err(error) if error.kind() == Kind::Full => full.push((mirror, error)),
                 carried => keep_on(report, mirror, carried)?,
             }
         }
-        if let Some(mirror) = full.first() {
+        if let Some((mirror, _)) = full.first() {
             let look = Look::at(&mirrors.whole, by.monitor)?;
             let tried = left.first().map(|(_, pack)| *pack);
             left = sizes(&look, mirror, &left, needed, by)?;
             let (bytes, packs): (Vec<u64>, Vec<Id>) = left.iter().take(count).copied().unzip();
-            if count == 1 && packs.first().copied() == tried {
+            let all = bytes.iter().sum::<u64>();
+            if all == 0 {
+                // These packs take nothing: it is something else that this mirror lacks and cannot take.
+                for (mirror, error) in full {
+                    keep_on(report, mirror, Err(error))?;
+                }
+            } else if count == 1 && packs.first().copied() == tried {
                 // That is the one that needs least.
-                for mirror in full {
+                for (mirror, _) in full {
                     let collected = Collected {
                         lacks: bytes.first().copied(),
                         ..Collected::default()
@@ -60,7 +66,7 @@ pub(super) fn run(
                 }
                 most = u64::MAX;
             } else {
-                most = bytes.iter().sum::<u64>() / 2;
+                most = all / 2;
             }
             continue;
         }
