@@ -145,7 +145,7 @@ fn carry_all(
 /// Entries that a slot lists and that no listing showed may be there all the same: a removal taken back, or a snapshot.
 /// What is gone for good keeps nobody.
 fn require_listed(mirror: &Mirror, chains: &Chains, whole: &Chains) -> Result<()> {
-    for id in chains.missing().filter(|id| whole.entry(id).is_none()) {
+    for id in chains.missing().filter(|id| !whole.is_visible(id)) {
         let name = Name::hashed(Folder::Entries, &id.to_hex());
         match mirror.repo.read(ObjectKind::Entry, &name) {
             Err(error) if error.kind() == Kind::NotFound => {}

@@ -317,7 +317,11 @@ fn walk(
         match walked {
             // Not all of it is noted: should it become visible, it is walked again.
             Ok(()) if lacks => continue,
-            Err(error) if error.is_about_the_object() && is_hidden => continue,
+            Err(error) if error.is_about_the_object() && is_hidden => {
+                // Folders are passed by that were met, and of some only a part was noted.
+                reach = Reach::new(&look.loader);
+                continue;
+            }
             Err(error) if error.is_about_the_object() => {
                 let next = match look.chains.removal(id) {
                     None => "heirloom heal; what cannot be healed: heirloom forget that snapshot",
