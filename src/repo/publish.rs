@@ -11,7 +11,7 @@ use crate::format::chain::Entry;
 use crate::format::commit::{CommitSlot, Intent};
 use crate::host::Host;
 use crate::id::{Id, to_hex};
-use crate::monitor::Monitor;
+use crate::monitor::{Collected, Monitor};
 use crate::name::{Folder, Name};
 use crate::repo::keyring;
 use crate::repo::presence::{self, Presence};
@@ -75,8 +75,14 @@ impl Session {
             open: false,
             decided: false,
         };
-        session.announce()?;
-        keyring::complete(&**repo.store(), repo.ring(), repo.id())?;
+        let begun = session
+            .announce()
+            .and_then(|()| keyring::complete(&**repo.store(), repo.ring(), repo.id()));
+        if let Err(error) = begun {
+            // Else every prune would wait for it, and where nobody can write ABORT for good.
+            session.end(&Collected::default());
+            return Err(error);
+        }
         Ok(session)
     }
 
