@@ -53,7 +53,12 @@ impl Readback<'_> {
             drop(todo);
             self.walk(start, select, &items)
         });
-        walked.map(|()| losses.into_inner().unwrap_or_else(PoisonError::into_inner))
+        walked?;
+        // What was handed out before that has not been compared.
+        if self.monitor.interrupted() {
+            return Err(Error::new(Kind::Interrupted, "interrupted"));
+        }
+        Ok(losses.into_inner().unwrap_or_else(PoisonError::into_inner))
     }
 
     fn walk(&self, start: &Start, select: Select, items: &Sender<Vec<Item>>) -> Result<()> {
