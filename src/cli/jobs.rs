@@ -1,14 +1,18 @@
 //! Which snapshot is restored into which folder.
 
+use crate::crypto::hash;
 use crate::error::Result;
 use crate::id::Id;
 use crate::repo::look::Look;
 use crate::repo::snapshots::{self, Filter, Found, Wanted, Which};
 use crate::repo::view;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
+
+/// Of a source's name, how much makes the name of its folder.
+const NAME_CHARS: usize = 60;
 
 /// One folder to fill.
 pub struct Job {
@@ -45,13 +49,14 @@ pub fn jobs(
     let all = newest_of_each(view, filter);
     if let (Which::Latest(0), Some(target), true) = (&wanted.which, target, all.len() > 1) {
         // Each source's own latest, into its own folder.
-        let job = |found: &Found<'_>| Job {
+        let sources: Vec<_> = all.iter().map(|found| &*found.snapshot.source).collect();
+        let job = |(found, folder): (&Found<'_>, String)| Job {
             label: found.snapshot.source.clone(),
             root: found.snapshot.tree,
             path: wanted.path.clone(),
-            target: target.join(folder_name(&found.snapshot.source)),
+            target: target.join(folder),
         };
-        return Ok(all.iter().map(job).collect());
+        return Ok(all.iter().zip(folder_names(&sources)).map(job).collect());
     }
     let found = snapshots::resolve(&view.chains, &wanted.which, filter)?;
     let root = found.snapshot.tree;
@@ -95,6 +100,25 @@ fn in_place(
     Ok(job(path.to_vec(), target))
 }
 
+/// Each source's name as the name of a folder that is no other's: else the older would be written over the newer. Where
+/// names come out alike, apart from case, or were cut, they end with some of their hash, so that a later restore finds the
+/// same folder.
+fn folder_names(sources: &[&str]) -> Vec<String> {
+    let plain: Vec<_> = sources.iter().map(|source| folder_name(source)).collect();
+    let mut times = BTreeMap::<String, u32>::new();
+    for name in &plain {
+        *times.entry(name.to_lowercase()).or_default() += 1;
+    }
+    let unlike = |(name, source): (&String, &&str)| {
+        let alone = times.get(&name.to_lowercase()) == Some(&1);
+        match alone && source.chars().count() <= NAME_CHARS {
+            true => name.clone(),
+            false => format!("{name}-{}", hash::object_id(source.as_bytes()).short()),
+        }
+    };
+    plain.iter().zip(sources).map(unlike).collect()
+}
+
 /// A source's name as the name of one folder.
 fn folder_name(source: &str) -> String {
     let name: String = source
@@ -104,7 +128,7 @@ fn folder_name(source: &str) -> String {
         .collect();
     match name.as_str() {
         "" | "." | ".." => "source".to_owned(),
-        _ => name.chars().take(60).collect(),
+        _ => name.chars().take(NAME_CHARS).collect(),
     }
 }
 
@@ -117,5 +141,18 @@ mod tests {
         assert_eq!(folder_name("/home/a/Documents"), "home-a-Documents");
         assert_eq!(folder_name(".."), "source");
         assert_eq!(folder_name("/"), "source");
+    }
+
+    #[test]
+    fn no_two_sources_have_the_same_folder() {
+        let long = format!("/home/{}", "a".repeat(80));
+        let longer = format!("{long}, /srv");
+        let alike = ["/home/a", "home-a", "/Home/A", "/b", &long, &longer];
+        let names = folder_names(&alike);
+        let lower: BTreeSet<_> = names.iter().map(|name| name.to_lowercase()).collect();
+        assert_eq!(lower.len(), alike.len(), "{names:?}");
+        assert_eq!(names[3], "b");
+        assert_eq!(names[4], folder_names(&[&long])[0]);
+        assert_eq!(folder_names(&["/home/a"]), ["home-a"]);
     }
 }
