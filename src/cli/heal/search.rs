@@ -71,6 +71,12 @@ fn tell(context: &Context, found: &search::Found, dry_run: bool, done: &mut Done
     if found.whole.is_empty() {
         ui.line("no snapshot lies in the packs that no entry names");
     }
+    if found.more > 0 {
+        let more = counted(found.more, "more snapshot is", "more snapshots are");
+        let what = format!("{more} whole: find them by the same command again, before any prune");
+        ui.line(&what);
+        done.add(Outcome::Damage, what);
+    }
     if found.broken > 0 {
         let broken = counted(found.broken, "more lacks", "more lack");
         let what = format!("{broken} some of what they need");

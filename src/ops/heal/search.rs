@@ -19,8 +19,8 @@ use crate::repo::look::Look;
 use crate::repo::view::Nodes;
 use std::collections::HashSet;
 
-/// So many are told, the largest.
-const FOUND_MAX: usize = 100;
+/// So many are listed in one go, the largest.
+const FOUND_MAX: usize = 4096;
 
 /// The root of a snapshot that no entry names.
 #[derive(Debug)]
@@ -40,6 +40,8 @@ pub struct Root {
 pub struct Found {
     /// Roots that are whole, the largest first.
     pub whole: Vec<Root>,
+    /// How many more of these there are than are listed in one go.
+    pub more: u64,
     /// How many more there are that lack something.
     pub broken: u64,
 }
@@ -108,6 +110,7 @@ pub fn run(look: &Look, monitor: &dyn Monitor) -> Result<Found> {
     found
         .whole
         .sort_by_key(|root| std::cmp::Reverse(size(root)));
+    found.more = found.whole.len().saturating_sub(FOUND_MAX) as u64;
     found.whole.truncate(FOUND_MAX);
     Ok(found)
 }
