@@ -175,7 +175,7 @@ fn g14_a_disk_that_is_full_at_any_write_leaves_nothing_half_written() {
         assert_eq!(world.snapshots(), []);
         full += 1;
         room += 16 * KIB;
-        assert!(room < MIB);
+        assert!(room < MIB, "{:?}", files(&disk).keys().collect::<Vec<_>>());
         disk.remount(&format!("size={room}"));
     };
     assert!(full > 8 && report.snapshot.is_some(), "{full} times");
