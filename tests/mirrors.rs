@@ -6,9 +6,15 @@ use crate::several::{NAMES, Objects, World, copy, failed, of};
 use crate::world::{describe, noise};
 use heirloom::crypto::hash;
 use heirloom::error::Kind;
+use heirloom::format::chain::{Entry, What};
+use heirloom::host::Host;
+use heirloom::id::Id;
+use heirloom::limits::COMMIT_ENTRIES_MAX;
 use heirloom::monitor::Collected;
 use heirloom::name::{Folder, Name};
+use heirloom::repo::Writer;
 use heirloom::repo::heads::Finding;
+use heirloom::repo::publish::{Outcome, Session};
 use heirloom::store::faulty::{Counting, Fault, Moment};
 use heirloom::store::memory::MemoryStore;
 use heirloom::store::{Payload, Store};
@@ -494,4 +500,51 @@ fn a_mirror_that_has_lost_its_marker_gets_one_again() {
         assert_eq!(error.kind(), Kind::Refused, "{marker}");
         assert!(world.stores[1].contents() == before, "{marker}");
     }
+}
+
+/// Years of backups and removals: a mirror added then gets them in several sessions, of which each lists what it may.
+#[test]
+fn more_entries_than_a_slot_lists_are_brought_in_several_sessions() {
+    let mut world = World::new();
+    world.change(1);
+    let snapshot = world.backup(&[0]);
+    let repo = world.client.open().unwrap();
+    let monitor = Collected::default();
+    let writer = Writer {
+        device: [7; 16],
+        started_ns: 1,
+    };
+    let host: Arc<dyn Host> = TestHost::new(7, "other");
+    let look = world.client.look_all(&world.places(&[0]));
+    let any = look.chains.entry(&snapshot).unwrap();
+    let mut before: Option<Id> = None;
+    let mut all = 0..COMMIT_ENTRIES_MAX as u64 + 300;
+    while !all.is_empty() {
+        let mut session = Session::begin(&repo, &host, writer, "test").unwrap();
+        let mut some = Vec::new();
+        for seq in all.by_ref().take(COMMIT_ENTRIES_MAX / 2) {
+            let entry = Entry {
+                device: writer.device,
+                seq,
+                prev: before,
+                what: What::Unpin(vec![snapshot]),
+                ..any.clone()
+            };
+            let sealed = session.seal_entry(&entry).unwrap();
+            before = Some(sealed.id());
+            some.push(sealed);
+        }
+        assert_eq!(
+            session.commit(&some).unwrap(),
+            Outcome::Committed(before.unwrap())
+        );
+        session.end(&monitor);
+    }
+    let slots = |at: usize| of(&world.stores[at], Folder::Commits).len();
+    assert_eq!((slots(0), slots(1)), (4, 0));
+    let entries = COMMIT_ENTRIES_MAX as u64 + 301;
+    assert_eq!(world.sync(&[0, 1]), [0, entries]);
+    assert_eq!(slots(1), 2);
+    world.assert_same(&[0, 1], "after years");
+    assert_eq!(world.sync(&[0, 1]), [0, 0]);
 }

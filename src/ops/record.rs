@@ -65,7 +65,7 @@ pub fn everywhere(
     let bytes = seal(&sealer, ObjectKind::Entry, &entry.encode(), &**by.host)?;
     let sealed = SealedEntry::of(bytes);
     author.made(entry.seq, sealed.id())?;
-    look.chains.committed(sealed.id(), entry);
+    look.chains.committed([(sealed.id(), entry)]);
     let new = New {
         entry: &sealed,
         purpose,

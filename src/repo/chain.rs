@@ -10,6 +10,7 @@ use crate::format::chain::{Entry, Head, What};
 use crate::format::commit::CommitSlot;
 use crate::format::snapshot::Snapshot;
 use crate::id::Id;
+use crate::limits::ENTRY_HEADS_MAX;
 use crate::monitor::Monitor;
 use crate::name::{Folder, Name};
 use crate::repo::Repo;
@@ -166,10 +167,12 @@ impl Chains {
         !self.slots_seen.is_empty()
     }
 
-    /// An entry that this session has just made visible.
-    pub fn committed(&mut self, id: Id, entry: Entry) {
-        self.entries.insert(id, entry);
-        self.committed.insert(id);
+    /// Entries that this session has just made visible.
+    pub fn committed(&mut self, entries: impl IntoIterator<Item = (Id, Entry)>) {
+        for (id, entry) in entries {
+            self.entries.insert(id, entry);
+            self.committed.insert(id);
+        }
         self.settle();
     }
 
@@ -303,11 +306,18 @@ impl Chains {
         heads
     }
 
-    /// The newest entry of every device but `device`.
+    /// The newest entry of every device but `device`: of those that were heard of last, if an entry cannot name them all.
     pub fn other_heads(&self, device: &[u8; 16]) -> Vec<Head> {
         let mut heads = self.heads();
         heads.remove(device);
-        heads.into_values().collect()
+        let mut heads: Vec<_> = heads.into_values().collect();
+        if heads.len() > ENTRY_HEADS_MAX {
+            let time = |head: &Head| self.entries.get(&head.entry).map(|entry| entry.time);
+            heads.sort_by_key(|head| std::cmp::Reverse(time(head)));
+            heads.truncate(ENTRY_HEADS_MAX);
+            heads.sort_by_key(|head| head.device);
+        }
+        heads
     }
 
     /// Entries and slots that could not be read.

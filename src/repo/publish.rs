@@ -164,14 +164,11 @@ impl Session {
     /// Seals an entry; nothing is put yet.
     ///
     /// # Errors
-    /// Where it would be larger than any reader accepts.
+    /// Where no reader would accept it.
     pub fn seal_entry(&self, entry: &Entry) -> Result<SealedEntry> {
-        let bytes = seal(
-            &self.sealer,
-            ObjectKind::Entry,
-            &entry.encode(),
-            &*self.host,
-        )?;
+        let record = entry.encode();
+        Entry::decode(&record)?;
+        let bytes = seal(&self.sealer, ObjectKind::Entry, &record, &*self.host)?;
         Ok(SealedEntry::of(bytes))
     }
 
@@ -183,20 +180,17 @@ impl Session {
     /// # Errors
     /// Those of the store.
     pub fn commit(&mut self, entries: &[SealedEntry]) -> Result<Outcome> {
+        let ids: Vec<_> = entries.iter().map(|entry| entry.id).collect();
+        let newest = *ids.last().expect("a session that commits has an entry");
+        let record = CommitSlot::Commit(ids).encode();
+        // What no reader accepts is never put.
+        CommitSlot::decode(&record)?;
+        let bytes = seal(&self.sealer, ObjectKind::Commit, &record, &*self.host)?;
         for entry in entries {
             let name = Name::hashed(Folder::Entries, &entry.id.to_hex());
             self.repo.store().put(&name, &entry.payload)?;
             self.repo.copies().put(&name, &entry.payload);
         }
-        let ids: Vec<_> = entries.iter().map(|entry| entry.id).collect();
-        let newest = *ids.last().expect("a session that commits has an entry");
-        let slot = CommitSlot::Commit(ids);
-        let bytes = seal(
-            &self.sealer,
-            ObjectKind::Commit,
-            &slot.encode(),
-            &*self.host,
-        )?;
         let name = Name::new(Folder::Commits, &to_hex(&self.id)).expect("a session is 32 digits");
         let payload = Payload::new(bytes);
         // Where the probe found no single winner nobody writes ABORT, and the name is nobody else's.

@@ -347,7 +347,7 @@ impl Attempt<'_> {
         let entry = self.author.entry(self.repo, chains, stamp, what)?;
         let sealed = session.seal_entry(&entry)?;
         self.author.made(entry.seq, sealed.id())?;
-        chains.committed(sealed.id(), entry);
+        chains.committed([(sealed.id(), entry)]);
         Ok(sealed)
     }
 }

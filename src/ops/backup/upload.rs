@@ -175,8 +175,9 @@ impl Upload<'_> {
         let marks = session.presence().marks().clone();
         session.end(&aside);
         let (report, look) = done?;
-        if report.is_none() {
-            // A collector gave up waiting for this session: begin again with what the leader shows.
+        if report.is_none_or(|report| report.more) {
+            // A collector gave up waiting for this session: begin again with what the leader shows. Or there is more than one
+            // session lists.
             sync::run(&look, to, by)?;
             return Ok(());
         }

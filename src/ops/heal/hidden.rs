@@ -131,9 +131,7 @@ fn publish(
         return Ok(Vec::new());
     }
     let listed = hidden.iter().map(|hidden| hidden.id).collect();
-    for Hidden { id, entry, .. } in hidden {
-        chains.committed(id, entry);
-    }
+    chains.committed(hidden.into_iter().map(|hidden| (hidden.id, hidden.entry)));
     Ok(listed)
 }
 

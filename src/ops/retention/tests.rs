@@ -207,7 +207,7 @@ fn chain(chains: &mut Chains, device: u8, snapshots: &[(&str, i64)]) {
             what: What::Snapshot(Box::new(snapshot)),
             unknown: 0,
         };
-        chains.committed(number(seq), entry);
+        chains.committed([(number(seq), entry)]);
     }
 }
 

@@ -11,6 +11,7 @@ use crate::error::{Error, Kind, Result};
 use crate::format::chain::What;
 use crate::format::{BlobKind, ObjectKind};
 use crate::id::Id;
+use crate::limits::COMMIT_ENTRIES_MAX;
 use crate::mirror::copy::{Wrong, copy};
 use crate::mirror::scrub::bytes_max;
 use crate::mirror::set::check_name;
@@ -47,6 +48,8 @@ pub struct Report {
     pub left: Vec<Id>,
     /// Removed key slots that open this mirror all the same, since nothing is deleted there.
     pub slots_kept: u64,
+    /// More entries are lacking than one commit slot lists; another session brings those.
+    pub more: bool,
 }
 
 impl Report {
@@ -57,6 +60,18 @@ impl Report {
             ..Self::default()
         };
         *self == nothing
+    }
+
+    fn add(&mut self, later: Self) {
+        self.snapshots += later.snapshots;
+        self.entries += later.entries;
+        self.packs += later.packs;
+        self.runs += later.runs;
+        self.bytes += later.bytes;
+        self.slots_kept = later.slots_kept;
+        // Each session leaves them behind anew.
+        self.left = later.left;
+        self.more = later.more;
     }
 }
 
@@ -84,6 +99,18 @@ pub struct New<'a> {
 /// # Errors
 /// As [`run`]; `Damaged` and `Refused` where the new entry leans on what cannot be had.
 pub fn run_with(from: &Look, to: &Arc<Repo>, new: Option<New<'_>>, by: By<'_>) -> Result<Report> {
+    let mut all = Report::default();
+    loop {
+        let part = session_with(from, to, new, by)?;
+        let more = part.more;
+        all.add(part);
+        if !more {
+            return Ok(all);
+        }
+    }
+}
+
+fn session_with(from: &Look, to: &Arc<Repo>, new: Option<New<'_>>, by: By<'_>) -> Result<Report> {
     publish::persist("sync", || {
         let mut chains = Chains::read_to_write(to, by.monitor)?;
         let slots_kept = bring_keys(from, to, &chains)?;
@@ -149,11 +176,8 @@ fn within_with(
     if session.commit(&entries)? == Outcome::Aborted {
         return Ok(None);
     }
-    for id in entries.iter().map(SealedEntry::id) {
-        if let Some(entry) = from.chains.entry(&id) {
-            chains.committed(id, entry.clone());
-        }
-    }
+    let ids = entries.iter().map(SealedEntry::id);
+    chains.committed(ids.filter_map(|id| Some((id, from.chains.entry(&id)?.clone()))));
     Ok(Some(report))
 }
 
@@ -180,7 +204,7 @@ impl<'a> Sync<'a> {
     /// Every entry that is wanted, with all that it needs, oldest first.
     fn entries(&mut self) -> Result<Vec<SealedEntry>> {
         // That there is no good copy of a pack is found out by copying it; then the choice is made anew without it.
-        let choice = loop {
+        let mut choice = loop {
             let choice = self.choose()?;
             if !choice.anew.is_empty() {
                 self.pack_anew(&choice.anew)?;
@@ -193,6 +217,8 @@ impl<'a> Sync<'a> {
         for (id, error) in choice.left {
             self.leave(id, error);
         }
+        let lacking = choice.entries.len();
+        choice.entries.truncate(COMMIT_ENTRIES_MAX);
         let mut entries = Vec::new();
         for (id, entry) in choice.entries {
             let snapshot = matches!(entry.what, What::Snapshot(_));
@@ -211,6 +237,7 @@ impl<'a> Sync<'a> {
             self.report.snapshots += u64::from(snapshot);
         }
         self.report.entries = entries.len() as u64;
+        self.report.more = lacking > COMMIT_ENTRIES_MAX && !entries.is_empty();
         Ok(entries)
     }
 
