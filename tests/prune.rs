@@ -114,6 +114,39 @@ fn within_grace_nothing_goes() {
     assert_whole(&world, "within grace");
 }
 
+/// What another device says of when it removed something cuts nobody's time short (D10).
+#[test]
+fn a_remove_that_is_dated_back_leaves_the_whole_grace_all_the_same() {
+    let mut world = World::new();
+    world.change(1);
+    let first = world.backup(&BOTH);
+    world.change(2);
+    world.backup(&BOTH);
+    let mut thief = world.device();
+    let host = TestHost::new(77, "thief");
+    host.set_ahead(-20 * DAY);
+    thief.host = host;
+    thief.forget(&world.places(&BOTH), &[first]).unwrap();
+    let grace = Options {
+        grace: 14 * DAY,
+        clock_ok: false,
+        ..options()
+    };
+    let host = TestHost::new(78, "this");
+    world.client.host = Arc::<TestHost>::clone(&host);
+    for (days, gone) in [(0, 0), (13, 0), (15, 1)] {
+        host.set_ahead(days * DAY);
+        let report = prune(&world, &world.client, &grace).unwrap();
+        assert_eq!(report.plan.entries.len(), gone, "after {days} days");
+        let all = report
+            .mirrors
+            .iter()
+            .map(|(_, done)| done.as_ref().unwrap());
+        let entries: u64 = all.map(|done| done.entries).sum();
+        assert_eq!(entries, 2 * gone as u64, "after {days} days");
+    }
+}
+
 /// Another device's session on the first mirror that leans on what is there.
 fn session(world: &World, device: u8, seed: u64) -> Session {
     let host: Arc<dyn Host> = TestHost::new(seed, "other");

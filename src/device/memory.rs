@@ -11,6 +11,7 @@
 //! current <mirror> <seconds>                          when it last had all that was saved, by our own clock
 //! observed <mirror> <session> <number> <seconds>      its newest intent, and since when by our own clock
 //! accepted <mirror> <device> <seq>                    this entry is gone there, and the user has said that it may be
+//! removal <entry> <seconds>                           a remove by another device, and when it was first seen by our own clock
 //! check <32 bytes>                                    over all before, keyed
 //! ```
 //!
@@ -71,6 +72,8 @@ pub struct Memory {
     pub pins: BTreeMap<String, [u8; 16]>,
     /// What was seen on each mirror, by its id.
     pub mirrors: BTreeMap<[u8; 16], MirrorMemory>,
+    /// Removes that other devices wrote, each with when it was first seen: seconds since 1970, by this device's clock.
+    pub removals: BTreeMap<Id, i64>,
 }
 
 impl Memory {
@@ -122,6 +125,9 @@ impl Memory {
                 let device = to_hex(device);
                 line(format_args!("accepted {id} {device} {seq}"));
             }
+        }
+        for (entry, seconds) in &self.removals {
+            line(format_args!("removal {} {seconds}", entry.to_hex()));
         }
         let sum = to_hex(&check(text.as_bytes()));
         text.push_str(&format!("{CHECK}{sum}\n"));
@@ -191,6 +197,10 @@ impl Memory {
                         let all = &mut self.mirror(&short_id(mirror)?).observed;
                         all.insert(short_id(session)?, observed);
                     }
+                    ("removal", [entry, seconds]) => {
+                        let seconds = seconds.parse().ok()?;
+                        self.removals.insert(Id::from_hex(entry)?, seconds);
+                    }
                     ("accepted", [mirror, device, seq]) => {
                         let number = (short_id(device)?, seq.parse().ok()?);
                         self.mirror(&short_id(mirror)?).accepted.insert(number);
@@ -257,6 +267,7 @@ mod tests {
             };
             mirror.observed.insert([6; 16], observed);
         }
+        memory.removals.insert(Id::new([7; 32]), -2);
         memory
     }
 

@@ -18,6 +18,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+/// For so long, in seconds, a remove that no look shows is remembered: a mirror that is away may be the only one to show it.
+const UNSEEN: i64 = 90 * 86_400;
+
 /// When, where and by whom an entry is made.
 #[derive(Clone, Debug, Default)]
 pub struct Stamp {
@@ -190,6 +193,9 @@ impl Author {
         seen.heads = heads.map(seen_as).collect();
         seen.marks.extend(marks);
         seen.current = now.or(seen.current);
+        if let Some(now) = now {
+            self.note_removals(&mut memory, here, now);
+        }
         (self.keep)(&memory).during(|| "remember what the mirror shows".to_owned())
     }
 
@@ -253,6 +259,50 @@ impl Author {
             (self.keep)(&memory).during(|| "remember who is at work there".to_owned())?;
         }
         Ok(since)
+    }
+
+    /// Of each removed snapshot that may be purged, since when it is known to be removed, in seconds since 1970 by this
+    /// device's clock. What another device says of when it removed something is not believed: else who has the keys, and
+    /// dates a remove back, would leave no time to take it back.
+    ///
+    /// # Errors
+    /// Those of the state folder.
+    pub fn removed_since(&self, chains: &Chains, now: i64) -> Result<BTreeMap<Id, i64>> {
+        let mut memory = self.memory();
+        let before = memory.removals.clone();
+        let since = self.note_removals(&mut memory, chains, now);
+        if memory.removals != before {
+            (self.keep)(&memory).during(|| "remember what was removed".to_owned())?;
+        }
+        Ok(since)
+    }
+
+    fn note_removals(&self, memory: &mut Memory, chains: &Chains, now: i64) -> BTreeMap<Id, i64> {
+        let removed = chains.purgeable();
+        // Of what has gone for good nothing is remembered.
+        let lies_there = |(id, _): &(&Id, &Id)| chains.entry(id).is_some();
+        let here = removed.iter().filter(lies_there).map(|(_, by)| by);
+        let here: BTreeSet<&Id> = here.collect();
+        memory.removals.retain(|by, seen| {
+            *seen <= now && (here.contains(by) || now.saturating_sub(*seen) < UNSEEN)
+        });
+        let own = |remove: &Entry| {
+            let made = memory.own.is_some_and(|own| remove.seq <= own.seq);
+            remove.device == self.writer.device && made
+        };
+        let mut since = BTreeMap::new();
+        for (id, by) in &removed {
+            let Some(remove) = chains.entry(by) else {
+                continue;
+            };
+            let said = remove.time.seconds;
+            let seen = match own(remove) || !here.contains(by) {
+                true => said,
+                false => *memory.removals.entry(*by).or_insert(now),
+            };
+            since.insert(*id, said.max(seen));
+        }
+        since
     }
 
     /// Gives the number away, durably. Call it before the entry is put anywhere.

@@ -206,11 +206,10 @@ impl Chains {
         self.removed.contains_key(id)
     }
 
-    /// What was removed, is not pinned and may be purged: each with when it was removed, in seconds since 1970.
-    pub fn purgeable(&self) -> BTreeMap<Id, i64> {
+    /// What was removed, is not pinned and may be purged: each with the newest remove in force.
+    pub fn purgeable(&self) -> BTreeMap<Id, Id> {
         let removed = self.removed.iter().filter(|(id, _)| self.pin(id).is_none());
-        let since = removed.filter_map(|(id, by)| Some((*id, self.entries.get(by)?.time.seconds)));
-        since.collect()
+        removed.map(|(id, by)| (*id, *by)).collect()
     }
 
     /// An entry that lies there, visible or not.

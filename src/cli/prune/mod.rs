@@ -75,7 +75,7 @@ pub fn run(args: &PruneArgs, context: &Context) -> Result<Done> {
     if args.dry_run {
         let by = held.by(context, &**context.ui());
         prunable(context, &held, &opened, &mut done)?;
-        let plan = prune::rehearse(&opened.mirrors, &options, by)?;
+        let plan = prune::rehearse(&opened.mirrors, &options, (&held.author, by))?;
         held.wrote_nothing();
         context.ui().end_progress();
         tell::plan(context, &plan);
@@ -106,10 +106,14 @@ pub fn foretell(
 ) -> Result<()> {
     let options = options(&PruneArgs::usual(), context)?;
     let by = held.by(context, &**context.ui());
-    let later = prune::foresee(&opened.mirrors, &options, going, by)?;
+    let later = prune::foresee(&opened.mirrors, &options, going, (&held.author, by))?;
     let now = match options.grace {
         0 => None,
-        _ => Some(prune::rehearse(&opened.mirrors, &options, by)?),
+        _ => Some(prune::rehearse(
+            &opened.mirrors,
+            &options,
+            (&held.author, by),
+        )?),
     };
     context.ui().end_progress();
     tell::foretold(context, now.as_ref(), &later, until);

@@ -108,7 +108,8 @@ pub fn run(
     }
     require_listed(mirror, &chains, &whole.chains)?;
     let now = by.host.now().seconds;
-    let purged = purged((&chains, &whole.chains), &listed, now, options);
+    let since = author.removed_since(&chains, now)?;
+    let purged = purged(&since, &whole.chains, &listed, now, options);
     let fresh = walk_what_is_new(whole, &chains, &purged, needed, by)?;
     let whole = fresh.as_ref().unwrap_or(whole);
     let presence;
@@ -164,12 +165,12 @@ pub(super) fn listed_short(at: &str) -> Error {
 
 /// Entries that a mark names and that nobody has taken back, as far as this mirror and the others show.
 fn purged(
-    (chains, whole): (&Chains, &Chains),
+    removed: &BTreeMap<Id, i64>,
+    whole: &Chains,
     presence: &Presence,
     now: i64,
     options: &Options,
 ) -> BTreeSet<Id> {
-    let removed = chains.purgeable();
     let elsewhere = whole.purgeable();
     let gone = |id: &&Id| {
         let kept = whole.entry(id).is_some() && !elsewhere.contains_key(*id);

@@ -59,8 +59,8 @@ pub struct Report {
 ///
 /// # Errors
 /// As [`run`].
-pub fn rehearse(mirrors: &Mirrors, options: &Options, by: By<'_>) -> Result<Plan> {
-    survey(mirrors, options, &BTreeSet::new(), by)?.plan(options.limits)
+pub fn rehearse(mirrors: &Mirrors, options: &Options, with: (&Author, By<'_>)) -> Result<Plan> {
+    survey(mirrors, options, &BTreeSet::new(), with)?.plan(options.limits)
 }
 
 /// Says what a run would do once these snapshots are forgotten and nothing that is removed by then can be taken back.
@@ -71,13 +71,13 @@ pub fn foresee(
     mirrors: &Mirrors,
     options: &Options,
     going: &BTreeSet<Id>,
-    by: By<'_>,
+    with: (&Author, By<'_>),
 ) -> Result<Plan> {
     let options = Options {
         grace: 0,
         ..*options
     };
-    survey(mirrors, &options, going, by)?.plan(options.limits)
+    survey(mirrors, &options, going, with)?.plan(options.limits)
 }
 
 /// Prunes the mirrors in `on`; all that are there are asked what is needed.
@@ -91,7 +91,7 @@ pub fn run(
     options: &Options,
     (author, by): (&Author, By<'_>),
 ) -> Result<Report> {
-    let survey = survey(mirrors, options, &BTreeSet::new(), by)?;
+    let survey = survey(mirrors, options, &BTreeSet::new(), (author, by))?;
     let plan = survey.plan(options.limits)?;
     let Survey {
         look, mut needed, ..
@@ -147,7 +147,7 @@ pub fn execute(
     }
     let Survey {
         look, mut needed, ..
-    } = survey(mirrors, options, &BTreeSet::new(), by)?;
+    } = survey(mirrors, options, &BTreeSet::new(), (author, by))?;
     for mirror in begun {
         let collected = collect::run(&look, mirror, &mut needed, (author, by), options);
         keep_on(&mut report, mirror, collected)?;
@@ -251,12 +251,12 @@ fn survey(
     mirrors: &Mirrors,
     options: &Options,
     going: &BTreeSet<Id>,
-    by: By<'_>,
+    (author, by): (&Author, By<'_>),
 ) -> Result<Survey> {
     let look = Look::at(&mirrors.whole, by.monitor)?;
     let now = by.host.now().seconds;
     require::all(&look, now, options)?;
-    let removed = look.chains.purgeable();
+    let removed = author.removed_since(&look.chains, now)?;
     let over = |since: i64| since.saturating_add(options.grace) <= now;
     let purged: BTreeSet<Id> = removed
         .into_iter()
