@@ -18,7 +18,7 @@ use crate::repo::{kept, standing};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// What one look at `commits/` and `entries/` found; a later look adds to it.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Chains {
     entries: BTreeMap<Id, Entry>,
     committed: BTreeSet<Id>,
@@ -174,6 +174,24 @@ impl Chains {
             self.committed.insert(id);
         }
         self.settle();
+    }
+
+    /// Adds what another mirror shows.
+    pub fn join(&mut self, other: &Self) {
+        let entries = other.entries.iter();
+        self.entries
+            .extend(entries.map(|(id, entry)| (*id, entry.clone())));
+        self.committed.extend(&other.committed);
+        self.settle();
+    }
+
+    /// Whether `other` shows something for good that this one does not: a live snapshot, or a step of a chain.
+    pub fn lags(&self, other: &Self) -> bool {
+        let lasts = |(id, entry): &(&Id, &Entry)| {
+            !matches!(entry.what, What::Snapshot(_)) || other.is_live(id)
+        };
+        let mut all = other.visible().filter(lasts);
+        all.any(|(id, _)| !self.is_visible(id))
     }
 
     /// Entries that lie there and that no readable commit slot lists.

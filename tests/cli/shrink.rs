@@ -228,3 +228,34 @@ fn every_mirror_has_the_pin_and_the_suspect_snapshot() {
     }
     both(&["verify"]).expect(0);
 }
+
+/// The mirror that leads was away when the source grew: what it was is on the other one, and that counts.
+#[test]
+fn a_mirror_that_was_away_does_not_decide_alone_and_catches_up() {
+    let env = TestEnv::new();
+    have(&env, 3);
+    env.run(["backup", "--init", "d", "--name", "d"]).expect(0);
+    env.run(["mirror", "add", "usb", &env.text("usb")])
+        .expect(0);
+    let (first, drawer) = (env.repository(), env.path("drawer"));
+    fs::rename(&first, &drawer).unwrap();
+    have(&env, 12);
+    backup(&env, []).expect(4);
+    fs::rename(&drawer, &first).unwrap();
+    have(&env, 0);
+    let rehearsed = backup(&env, ["--dry-run"]).expect(3);
+    assert!(rehearsed.err().contains("files 12 -> 0"), "{rehearsed}");
+    let ran = backup(&env, []).expect(3);
+    assert!(ran.err().contains("files 12 -> 0"), "{ran}");
+    assert!(
+        ran.out().contains("first current      usb current"),
+        "{ran}"
+    );
+    assert_eq!(marks(&env), [(false, false), (false, true), (true, false)]);
+    // Each alone shows all three, whole.
+    for mirror in ["first", "usb"] {
+        let listed = env.run(["snapshots", "--mirror", mirror]).expect(0);
+        assert_eq!(listed.out().matches("  d  ").count(), 3, "{listed}");
+        env.run(["verify", "--mirror", mirror]).expect(0);
+    }
+}

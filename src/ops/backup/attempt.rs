@@ -62,7 +62,7 @@ impl Attempt<'_> {
     /// One run with this mirror as leader, and every other one in `others`.
     pub(crate) fn lead(&self, others: &[&Mirror]) -> Result<Report> {
         if self.options.dry_run {
-            return self.persist(&mut |force| self.rehearse(force).map(Some));
+            return self.persist(&mut |force| self.rehearse(force, others).map(Some));
         }
         let couriers = Couriers::default();
         let with = With {
@@ -86,7 +86,8 @@ impl Attempt<'_> {
                 look = shown;
                 Ok(Some(report))
             });
-            let others = uploads.end(look);
+            let behind = led.as_ref().is_ok_and(|report| report.lags);
+            let others = uploads.end(look.map(|look| (look, !behind)));
             let mut report = led?;
             report.mirrors.push(Kept::of(&self.leader.name, None));
             for (name, done) in others {
@@ -127,7 +128,7 @@ impl Attempt<'_> {
         let Some((report, index)) = done? else {
             return Ok(None);
         };
-        let now = Some(self.host.now().seconds);
+        let now = (!report.lags).then(|| self.host.now().seconds);
         let marks = presence.marks();
         let remembered = self.author.saw(self.leader, &chains, marks, now);
         if let Err(error) = remembered {
@@ -167,13 +168,17 @@ impl Attempt<'_> {
         for (pack, len) in &walked.packs {
             session.has_put(*pack, *len);
         }
-        self.measure(chains, &mut walked.report);
+        // A leader that was away or restored knows of older snapshots only.
+        let mut all = uploads.shown().clone();
+        all.join(chains);
+        walked.report.lags = chains.lags(&all);
+        self.measure(&all, &mut walked.report);
         if self.options.skip_if_unchanged && self.is_as_before(&ground, walked.built.tree)? {
             let before = ground.parent.as_ref().map(|parent| parent.id);
             walked.report.is_of(before);
             return Ok(Some((walked.report, ground.index)));
         }
-        let beside = shrink::beside(chains, self.source(), walked.report.collapse.as_ref());
+        let beside = shrink::beside(&all, self.source(), walked.report.collapse.as_ref());
         let mut snapshot = self.snapshot(&ground.parent, &walked);
         snapshot.losses = session.presence().losses().iter().copied().collect();
         let snapshot = What::Snapshot(Box::new(snapshot));
@@ -198,13 +203,19 @@ impl Attempt<'_> {
     }
 
     /// The same walk with nothing announced, put or recorded.
-    fn rehearse(&self, force: bool) -> Result<Report> {
+    fn rehearse(&self, force: bool, others: &[&Mirror]) -> Result<Report> {
         let mut chains = Chains::read(self.repo, self.monitor)?;
         let parent = self.parent(&chains);
         let mut presence = Presence::read(self.repo, self.monitor)?;
         let ground = self.ground(&mut presence, &mut chains, parent, &mut |_| Ok(Vec::new()))?;
         let walk = self.walk(&ground, force);
         let mut report = walk.run(Packing::Nowhere(0), &mut || Ok(()))?.report;
+        for mirror in others {
+            match Chains::read(&mirror.repo, self.monitor) {
+                Ok(shown) => chains.join(&shown),
+                Err(error) => self.monitor.problem(&error),
+            }
+        }
         self.measure(&chains, &mut report);
         Ok(report)
     }

@@ -24,9 +24,14 @@ use crate::monitor::Monitor;
 use crate::name::Name;
 use crate::ops::backup::attempt::Attempt;
 use crate::ops::backup::shrink::{Collapse, Shrink};
+use crate::ops::by::By;
+use crate::ops::sync;
 use crate::repo::author::Author;
+use crate::repo::chain::Chains;
+use crate::repo::look::Look;
 use crate::repo::mirrors::{Mirror, Mirrors};
 use crate::repo::packer::Settings;
+use crate::repo::presence::Presence;
 use crate::source::exclude::Rules;
 use crate::store::Store;
 use std::path::PathBuf;
@@ -91,6 +96,8 @@ pub struct Report {
     pub bytes_stored: u64,
     /// Packs and entry that this run has put.
     pub made: Vec<Name>,
+    /// The leader lacked something that another mirror shows.
+    pub lags: bool,
     /// What became of each mirror, the leader first.
     pub mirrors: Vec<Kept>,
 }
@@ -154,6 +161,14 @@ pub fn run(
                 let away = mirrors.away.iter();
                 let away = away.map(|away| Kept::of(&away.name, Some(&away.error)));
                 report.mirrors.extend(away);
+                if report.lags {
+                    let by = By {
+                        host,
+                        writer: author.writer(),
+                        monitor,
+                    };
+                    catch_up(mirrors, &mut report, author, by)?;
+                }
                 parity(mirrors, &report, monitor);
                 return Ok(report);
             }
@@ -169,6 +184,43 @@ pub fn run(
         }
     }
     Err(Error::new(Kind::Usage, "no mirror is named"))
+}
+
+/// The leader had missed something, and the others were brought what it shows: each is brought what all show together.
+fn catch_up(mirrors: &Mirrors, report: &mut Report, author: &Author, by: By<'_>) -> Result<()> {
+    let look = Look::at(&mirrors.whole, by.monitor);
+    for mirror in &mirrors.here {
+        let mut all = report.mirrors.iter_mut();
+        let Some(kept) = all.find(|kept| kept.name == mirror.name && kept.failed.is_none()) else {
+            continue;
+        };
+        let caught_up = match &look {
+            Ok(look) => bring_all(look, mirror, author, by),
+            Err(error) => {
+                Err(Error::new(error.kind(), "look at all mirrors").because(error.chain()))
+            }
+        };
+        match caught_up {
+            Err(error) if error.kind() == Kind::Interrupted => return Err(error),
+            Err(error) => {
+                by.monitor.problem(&error);
+                *kept = Kept::of(&mirror.name, Some(&error));
+            }
+            Ok(()) => {}
+        }
+    }
+    Ok(())
+}
+
+fn bring_all(look: &Look, mirror: &Mirror, author: &Author, by: By<'_>) -> Result<()> {
+    let report = sync::run(look, &mirror.repo, by)?;
+    if !report.left.is_empty() {
+        let what = format!("{} snapshots stay behind", report.left.len());
+        return Err(Error::new(Kind::Damaged, what));
+    }
+    let here = Chains::read(&mirror.repo, by.monitor)?;
+    let marks = Presence::read(&mirror.repo, by.monitor)?.marks().clone();
+    author.saw(mirror, &here, &marks, Some(by.host.now().seconds))
 }
 
 /// Writes the parity of what was put to those mirrors in folders that have it and shall have parity. The snapshot is safe

@@ -21,6 +21,7 @@ use crate::repo::packer;
 use crate::repo::publish::Session;
 use crate::store::Store;
 use crossbeam_channel::{Receiver, Sender, unbounded};
+use std::cell::OnceCell;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Scope, ScopedJoinHandle};
 
@@ -28,8 +29,8 @@ use std::thread::{Scope, ScopedJoinHandle};
 enum Told {
     /// The leader has a new pack of this length.
     Pack(Id, u64),
-    /// The leader has committed, or had nothing to commit.
-    Done(Arc<Look>),
+    /// The leader has committed, or had nothing to commit; and whether it shows all that others show.
+    Done(Arc<Look>, bool),
 }
 
 /// Buffers for packs on their way: one for folders, one for all that is far.
@@ -43,6 +44,10 @@ pub(crate) struct Couriers {
 pub(crate) struct Uploads<'scope> {
     told: Vec<Sender<Told>>,
     threads: Vec<(String, ScopedJoinHandle<'scope, Result<()>>)>,
+    /// What each shows before it is written to.
+    shown: Receiver<Chains>,
+    /// The same, together; once it was asked for.
+    together: OnceCell<Chains>,
     /// Whether there is one in a folder, and one far away.
     near: bool,
     far: bool,
@@ -92,9 +97,12 @@ impl<'scope> Uploads<'scope> {
         mirrors: &[&'env Mirror],
         with: With<'env>,
     ) -> Self {
+        let (show, shown) = unbounded();
         let mut uploads = Self {
             told: Vec::new(),
             threads: Vec::new(),
+            shown,
+            together: OnceCell::new(),
             near: false,
             far: false,
         };
@@ -105,7 +113,8 @@ impl<'scope> Uploads<'scope> {
                 false => uploads.far = true,
             }
             let mirror: &'env Mirror = mirror;
-            let thread = scope.spawn(move || Upload { mirror, with, told }.run());
+            let show = show.clone();
+            let thread = scope.spawn(move || Upload { mirror, with, told }.run(show));
             uploads.told.push(tell);
             uploads.threads.push((mirror.name.clone(), thread));
         }
@@ -115,6 +124,17 @@ impl<'scope> Uploads<'scope> {
     /// Whether there is no other mirror.
     pub(crate) fn is_empty(&self) -> bool {
         self.told.is_empty()
+    }
+
+    /// What they show together, those that answer. Waits for each of them to have been looked at.
+    pub(crate) fn shown(&self) -> &Chains {
+        self.together.get_or_init(|| {
+            let mut all = Chains::default();
+            for shown in &self.shown {
+                all.join(&shown);
+            }
+            all
+        })
     }
 
     /// How many buffers for packs they share.
@@ -136,11 +156,12 @@ impl<'scope> Uploads<'scope> {
         }))
     }
 
-    /// Lets every mirror take over what the leader shows now, and waits; `None` gives up. What became of each.
-    pub(crate) fn end(self, look: Option<Arc<Look>>) -> Vec<(String, Result<()>)> {
+    /// Lets every mirror take over what the leader shows now, be it all that others show or not, and waits; `None` gives up.
+    /// What became of each.
+    pub(crate) fn end(self, look: Option<(Arc<Look>, bool)>) -> Vec<(String, Result<()>)> {
         for tell in &self.told {
-            if let Some(look) = &look {
-                let _ = tell.send(Told::Done(Arc::clone(look)));
+            if let Some((look, whole)) = &look {
+                let _ = tell.send(Told::Done(Arc::clone(look), *whole));
             }
         }
         drop(self.told);
@@ -162,7 +183,7 @@ struct Upload<'a> {
 }
 
 impl Upload<'_> {
-    fn run(self) -> Result<()> {
+    fn run(self, show: Sender<Chains>) -> Result<()> {
         let (to, by) = (&self.mirror.repo, self.with.by);
         let aside = Aside(by.monitor);
         let by = By {
@@ -170,18 +191,21 @@ impl Upload<'_> {
             ..by
         };
         let mut chains = sound(self.with.author, self.mirror, &aside)?;
+        // A leader that has failed does not listen any more.
+        let _ = show.send(chains.clone());
+        drop(show);
         let mut session = Session::begin(to, by.host, by.writer, "backup")?;
         let done = self.follow(&mut session, &mut chains, by);
         let marks = session.presence().marks().clone();
         session.end(&aside);
-        let (report, look) = done?;
+        let (report, look, whole) = done?;
         if report.is_none_or(|report| report.more) {
             // A collector gave up waiting for this session: begin again with what the leader shows. Or there is more than one
             // session lists.
             sync::run(&look, to, by)?;
             return Ok(());
         }
-        let now = Some(by.host.now().seconds);
+        let now = whole.then(|| by.host.now().seconds);
         self.with.author.saw(self.mirror, &chains, &marks, now)
     }
 
@@ -191,11 +215,11 @@ impl Upload<'_> {
         session: &mut Session,
         chains: &mut Chains,
         by: By<'_>,
-    ) -> Result<(Option<sync::Report>, Arc<Look>)> {
-        let look = loop {
+    ) -> Result<(Option<sync::Report>, Arc<Look>, bool)> {
+        let (look, whole) = loop {
             match self.told.recv() {
                 Ok(Told::Pack(pack, len)) => self.pack(session, pack, len, by.monitor)?,
-                Ok(Told::Done(look)) => break look,
+                Ok(Told::Done(look, whole)) => break (look, whole),
                 Err(_) => {
                     let what = "the mirror that leads this run has failed";
                     return Err(Error::new(Kind::Unreachable, what));
@@ -212,7 +236,7 @@ impl Upload<'_> {
             let what = format!("{} snapshots stay behind", report.left.len());
             return Err(Error::new(Kind::Damaged, what));
         }
-        Ok((report, look))
+        Ok((report, look, whole))
     }
 
     fn pack(&self, session: &mut Session, pack: Id, len: u64, monitor: &dyn Monitor) -> Result<()> {
