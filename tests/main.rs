@@ -9,6 +9,8 @@
 mod answers;
 /// A mirror on which one device deletes nothing.
 mod append_only;
+/// Reading while another device prunes.
+mod beside;
 /// Authentic boxes that would make a reader allocate, loop or wander off.
 mod bombs;
 /// Blocks of packs that go move as they are.

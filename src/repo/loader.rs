@@ -12,8 +12,9 @@ use crate::name::{Folder, Name};
 use crate::repo::Repo;
 use crate::repo::index::Index;
 use crate::repo::index::row::Place;
+use crate::repo::recent::Recent;
+use crate::repo::renewal::Renewal;
 use crate::store::Store;
-use std::collections::HashMap;
 use std::ops::Range;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -32,6 +33,7 @@ type BlockKey = (Id, u32);
 pub struct Loader {
     repo: Arc<Repo>,
     index: Arc<Index>,
+    renewal: Renewal,
     blocks: Mutex<Recent<BlockKey, Arc<Vec<u8>>>>,
     headers: Mutex<Recent<Id, Arc<Opened>>>,
 }
@@ -43,67 +45,48 @@ struct Opened {
     window: Mutex<(u64, Vec<u8>)>,
 }
 
-/// A few values by key, the least recently used thrown out.
-struct Recent<K, V> {
-    held: HashMap<K, (u64, usize, V)>,
-    clock: u64,
-    weight: usize,
-    weight_max: usize,
-}
-
-impl<K: std::hash::Hash + Eq + Copy, V: Clone> Recent<K, V> {
-    fn new(weight_max: usize) -> Self {
-        Self {
-            held: HashMap::new(),
-            clock: 0,
-            weight: 0,
-            weight_max,
-        }
-    }
-
-    fn get(&mut self, key: &K) -> Option<V> {
-        self.clock += 1;
-        let (used, _, value) = self.held.get_mut(key)?;
-        *used = self.clock;
-        Some(value.clone())
-    }
-
-    fn put(&mut self, key: K, weight: usize, value: V) {
-        self.clock += 1;
-        self.weight += weight;
-        if let Some((_, old, _)) = self.held.insert(key, (self.clock, weight, value)) {
-            self.weight -= old;
-        }
-        while self.weight > self.weight_max && self.held.len() > 1 {
-            let Some(oldest) = self
-                .held
-                .iter()
-                .min_by_key(|(_, (used, ..))| *used)
-                .map(|(key, _)| *key)
-            else {
-                return;
-            };
-            if let Some((_, weight, _)) = self.held.remove(&oldest) {
-                self.weight -= weight;
-            }
-        }
-    }
-}
-
 impl Loader {
     /// A loader over what `index` knows.
     pub fn new(repo: &Arc<Repo>, index: &Arc<Index>) -> Self {
         Self {
             repo: Arc::clone(repo),
             index: Arc::clone(index),
+            renewal: Renewal::of(index),
             blocks: Mutex::new(Recent::new(CACHED_BYTES)),
             headers: Mutex::new(Recent::new(CACHED_HEADERS)),
         }
     }
 
-    /// What it looks things up in.
+    /// What a session leans on: it is never renewed.
     pub fn index(&self) -> &Arc<Index> {
         &self.index
+    }
+
+    /// Where a blob can be read, as far as the newest look knows.
+    ///
+    /// # Errors
+    /// Those of the cache folder.
+    pub fn places(&self, id: &Id, kind: BlobKind) -> Result<Vec<Place>> {
+        let newest = self.renewal.newest();
+        let places = newest.places(id, kind)?;
+        match places.is_empty() && self.renewal.look(&self.repo, &newest)? {
+            true => self.renewal.newest().places(id, kind),
+            false => Ok(places),
+        }
+    }
+
+    /// Whether a pack has gone and a newer look says that it was let go: a prune has written what is needed of it elsewhere.
+    ///
+    /// # Errors
+    /// Those of the store and of the cache folder.
+    pub fn has_moved(&self, pack: &Id) -> Result<bool> {
+        let name = Name::hashed(Folder::Packs, &pack.to_hex());
+        match self.repo.store().get_range(&name, 0..1) {
+            Err(error) if error.kind() == Kind::NotFound => {
+                self.renewal.look_without(&self.repo, pack)
+            }
+            _ => Ok(false),
+        }
     }
 
     /// The repository it reads.
@@ -116,14 +99,34 @@ impl Loader {
     /// # Errors
     /// `Damaged` when no index or directory names it or every place failed, `TooNew`, and those of the store.
     pub fn load(&self, kind: BlobKind, id: &Id) -> Result<Vec<u8>> {
-        let mut failed = None;
-        for place in self.index.places(id, kind)? {
-            match self.load_at(kind, id, &place) {
-                Ok(bytes) => return Ok(bytes),
-                Err(error) => failed = Some(error),
+        loop {
+            let newest = self.renewal.newest();
+            let places = newest.places(id, kind)?;
+            let mut failed = None;
+            for place in &places {
+                match self.load_at(kind, id, place) {
+                    Ok(bytes) => return Ok(bytes),
+                    Err(error) => failed = Some(error),
+                }
+            }
+            let error = failed.unwrap_or_else(|| missing(kind, id));
+            if !error.is_about_the_object() || !self.is_renewed(&newest, &places)? {
+                return Err(error);
             }
         }
-        Err(failed.unwrap_or_else(|| missing(kind, id)))
+    }
+
+    /// Whether there is a newer look than the one that led to these places, none of which has the blob.
+    fn is_renewed(&self, seen: &Arc<Index>, places: &[Place]) -> Result<bool> {
+        if places.is_empty() {
+            return self.renewal.look(&self.repo, seen);
+        }
+        for place in places {
+            if self.has_moved(&place.pack)? {
+                return Ok(!Arc::ptr_eq(seen, &self.renewal.newest()));
+            }
+        }
+        Ok(false)
     }
 
     fn load_at(&self, kind: BlobKind, id: &Id, place: &Place) -> Result<Vec<u8>> {

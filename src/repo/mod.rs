@@ -19,6 +19,8 @@ pub mod mirrors;
 pub mod packer;
 pub mod presence;
 pub mod publish;
+mod recent;
+mod renewal;
 pub mod request;
 pub mod snapshots;
 mod standing;

@@ -48,17 +48,19 @@ impl Marks {
 }
 
 impl Presence {
-    /// For reading: lists `packs/` and reads the marks it can. What may be leant on is a session's business.
+    /// For reading: lists `packs/` and then reads the marks it can, so that of what a prune deletes meanwhile the mark is
+    /// known. What may be leant on is a session's business.
     ///
     /// # Errors
     /// Those of the store. A mark that cannot be read is a problem, not an error.
     pub fn read(repo: &Repo, monitor: &dyn Monitor) -> Result<Self> {
+        let packs = list_packs(repo)?;
         let marks = read_marks(repo, &mut |error| {
             monitor.problem(&error);
             Ok(())
         })?;
         Ok(Self {
-            packs: list_packs(repo)?,
+            packs,
             marks,
             reading: true,
         })

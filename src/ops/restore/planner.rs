@@ -208,11 +208,7 @@ impl<'a> Planner<'a> {
             self.flush()?;
             *open = self.draft.go_on(&large);
         }
-        let places = self
-            .shared
-            .loader
-            .index()
-            .places(&item.id, BlobKind::Chunk)?;
+        let places = self.shared.loader.places(&item.id, BlobKind::Chunk)?;
         let Some(place) = places.iter().find(|place| place.len == item.len) else {
             let what = format!("chunk {} is in no pack of this mirror", item.id);
             self.shared.problem(Error::new(Kind::Damaged, what));

@@ -121,7 +121,11 @@ impl<'a> Worker<'a> {
                     .read_block(place, &mut self.expander, &mut self.raw)
         {
             self.raw.clear();
-            self.salvage.tell(self.shared, place, error);
+            match self.shared.loader.has_moved(&place.pack) {
+                Ok(true) => {}
+                Ok(false) => self.salvage.tell(self.shared, place, error),
+                Err(error) => self.salvage.tell(self.shared, place, error),
+            }
         }
         let pieces = batch.pieces(block);
         self.find(pieces, place);

@@ -34,7 +34,7 @@ impl Salvage {
 
     /// The chunk's bytes from anywhere but the failed block as a whole.
     pub(crate) fn chunk(&mut self, shared: &Shared<'_>, id: &Id, failed: &Place) -> Option<&[u8]> {
-        let places = match shared.loader.index().places(id, BlobKind::Chunk) {
+        let places = match shared.loader.places(id, BlobKind::Chunk) {
             Ok(places) => places,
             Err(error) => {
                 shared.fail(error);

@@ -11,12 +11,14 @@ pub mod trees;
 use crate::error::{Error, Kind, Result};
 use crate::id::Id;
 use crate::mirror::{parity, scrub};
-use crate::monitor::{Counter, Monitor};
+use crate::monitor::{Aside, Counter, Monitor};
 use crate::name::{Folder, Name};
 use crate::ops::verify::packs::Packs;
 use crate::ops::verify::trees::{Bad, Loss, Walk};
-use crate::repo::ledger;
+use crate::repo::chain::Chains;
 use crate::repo::look::Look;
+use crate::repo::presence::Presence;
+use crate::repo::{Repo, ledger, unlisted};
 use crate::store::Listed;
 use std::collections::{BTreeSet, HashMap};
 
@@ -167,7 +169,7 @@ pub fn objects(
     let mut report = Report::default();
     let mut bad = Bad::default();
     small::run(repo, scope, options.level, &mut report, monitor)?;
-    missing(look, &mut report, monitor);
+    missing(look, &mut report, monitor)?;
     if scope.has_lost_all_slots() {
         let hidden: Vec<Id> = look.chains.hidden().map(|(id, _)| *id).collect();
         unlisted(&hidden, &mut report, monitor);
@@ -191,6 +193,7 @@ pub fn objects(
         monitor,
     }
     .run(&mut report, &mut bad)?;
+    went(repo, &mut report, &mut bad, monitor)?;
     // What a mark names is not read here and nothing leans on it: each blob that only such a pack has is tried.
     let packs = presence.packs().keys();
     bad.packs
@@ -261,11 +264,37 @@ impl Scope<'_> {
     }
 }
 
-/// What index and chains know and the mirror lacks.
-fn missing(look: &Look, report: &mut Report, monitor: &dyn Monitor) {
+/// Of packs that went while they were read, those that no prune let go.
+fn went(repo: &Repo, report: &mut Report, bad: &mut Bad, monitor: &dyn Monitor) -> Result<()> {
+    if bad.gone.is_empty() {
+        return Ok(());
+    }
+    let now = Presence::read(repo, &Aside(monitor))?;
+    let (let_go, lost) = bad.gone.iter().partition(|pack| now.is_tombed(pack));
+    bad.gone = let_go;
+    for pack in lost {
+        let name = Name::hashed(Folder::Packs, &pack.to_hex());
+        let error = Error::new(Kind::Damaged, "it went while it was being read");
+        damaged(report, name, error, monitor);
+    }
+    Ok(())
+}
+
+/// What index and chains know and the mirror lacks. Each pack is asked for by its name: one that has come since the others were
+/// listed is there.
+///
+/// # Errors
+/// Those of the store.
+fn missing(look: &Look, report: &mut Report, monitor: &dyn Monitor) -> Result<()> {
     let (presence, index, chains) = (&look.presence, &look.index, &look.chains);
+    let there = match unlisted::find(&look.repo, presence, index) {
+        // So many do not come by themselves.
+        Err(error) if error.kind() == Kind::Unreachable => Vec::new(),
+        found => found?,
+    };
+    let there: BTreeSet<Id> = there.into_iter().map(|(pack, _)| pack).collect();
     // One that is listed at another length is read below, and found damaged there.
-    let gone = |pack: &&Id| !presence.packs().contains_key(pack);
+    let gone = |pack: &&Id| !presence.packs().contains_key(pack) && !there.contains(pack);
     for pack in index.missing().iter().filter(gone) {
         let name = Name::hashed(Folder::Packs, &pack.to_hex());
         damaged(
@@ -275,7 +304,14 @@ fn missing(look: &Look, report: &mut Report, monitor: &dyn Monitor) {
             monitor,
         );
     }
-    for id in chains.missing() {
+    let gone: Vec<&Id> = chains.missing().collect();
+    let now = match gone.is_empty() {
+        true => Chains::default(),
+        false => Chains::read(&look.repo, &Aside(monitor))?,
+    };
+    let still: BTreeSet<&Id> = now.missing().collect();
+    // Others were purged between the slots and the entries being listed.
+    for id in gone.into_iter().filter(|id| still.contains(id)) {
         let name = Name::hashed(Folder::Entries, &id.to_hex());
         if !report.damaged.iter().any(|damage| damage.name == name) {
             damaged(
@@ -286,6 +322,7 @@ fn missing(look: &Look, report: &mut Report, monitor: &dyn Monitor) {
             );
         }
     }
+    Ok(())
 }
 
 /// Adds entries that were visible and lie there, and that no commit slot lists any more.

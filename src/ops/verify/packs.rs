@@ -52,6 +52,8 @@ struct Found {
     /// What is wrong with the pack as a whole.
     wrong: Option<Error>,
     bad: Vec<[u8; 16]>,
+    /// It was listed and is not there any more.
+    gone: bool,
 }
 
 struct Tools {
@@ -109,6 +111,10 @@ impl Packs<'_> {
     }
 
     fn note(&self, id: &Id, found: Found, report: &mut Report, bad: &mut Bad) {
+        if found.gone {
+            bad.gone.insert(*id);
+            return;
+        }
         report.objects += 1;
         report.packs += 1;
         report.bytes += found.bytes;
@@ -159,7 +165,8 @@ impl Packs<'_> {
         };
         match checked {
             Ok(()) => {}
-            Err(error) if matches!(error.kind(), Kind::Damaged | Kind::TooNew | Kind::NotFound) => {
+            Err(error) if error.kind() == Kind::NotFound => found.gone = true,
+            Err(error) if matches!(error.kind(), Kind::Damaged | Kind::TooNew) => {
                 found.wrong = Some(error);
             }
             Err(error) => return Err(error),

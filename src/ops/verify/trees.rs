@@ -10,6 +10,7 @@ use crate::format::tree::node::{Node, NodeKind, XattrValue};
 use crate::id::Id;
 use crate::limits::FOLDER_DEPTH_MAX;
 use crate::monitor::Monitor;
+use crate::name::{self, Name};
 use crate::repo::index::row::Place;
 use crate::repo::loader::Loader;
 use crate::repo::view::{self, Nodes};
@@ -36,6 +37,8 @@ pub struct Bad {
     pub packs: HashSet<Id>,
     /// Blobs found bad in a pack: pack and first half of the id.
     pub blobs: HashSet<(Id, [u8; 16])>,
+    /// Packs that a prune let go while they were read; what is needed of them lies elsewhere.
+    pub gone: HashSet<Id>,
 }
 
 /// Walks snapshots.
@@ -45,6 +48,8 @@ pub struct Walk<'a> {
     monitor: &'a dyn Monitor,
     whole: HashSet<[u8; 16]>,
     losses: BTreeMap<(String, Vec<u8>, [u8; 16]), Loss>,
+    /// Whether the snapshot that was asked for last has been purged since it was looked at.
+    purged: Option<(Id, bool)>,
     /// Trees walked.
     pub trees: u64,
     /// Things of a newer version that were passed by.
@@ -60,6 +65,7 @@ impl<'a> Walk<'a> {
             monitor,
             whole: HashSet::new(),
             losses: BTreeMap::new(),
+            purged: None,
             trees: 0,
             newer: 0,
         }
@@ -90,6 +96,9 @@ impl<'a> Walk<'a> {
                     path.push(b'/');
                     path.extend_from_slice(&node.name);
                     let lost = self.node(&node)?;
+                    if lost > 0 && self.is_purged(snapshot)? {
+                        return Ok(());
+                    }
                     if lost > 0 {
                         folder.whole = false;
                         self.lost(source, snapshot, &path, lost, &node.content);
@@ -118,6 +127,9 @@ impl<'a> Walk<'a> {
                     self.monitor.problem(&error);
                 }
                 Err(error) if error.kind() == Kind::Damaged => {
+                    if self.is_purged(snapshot)? {
+                        return Ok(());
+                    }
                     folder.whole = false;
                     let tree = folder.tree;
                     self.monitor.problem(&error);
@@ -131,6 +143,24 @@ impl<'a> Walk<'a> {
     /// Losses by source and path.
     pub fn losses(self) -> Vec<Loss> {
         self.losses.into_values().collect()
+    }
+
+    /// Whether a prune has taken the snapshot since it was looked at: its entry goes first.
+    fn is_purged(&mut self, snapshot: Id) -> Result<bool> {
+        if let Some((asked, purged)) = self.purged
+            && asked == snapshot
+        {
+            return Ok(purged);
+        }
+        let name = Name::hashed(name::Folder::Entries, &snapshot.to_hex());
+        let purged = match self.loader.repo().store().get_range(&name, 0..1) {
+            Ok(_) => false,
+            Err(error) if error.kind() == Kind::NotFound => true,
+            Err(error) if error.kind() == Kind::Damaged => false,
+            Err(error) => return Err(error),
+        };
+        self.purged = Some((snapshot, purged));
+        Ok(purged)
     }
 
     fn too_deep(&mut self, source: &str, snapshot: Id, path: &[u8], tree: &Id) {
@@ -193,20 +223,21 @@ impl<'a> Walk<'a> {
     }
 
     fn is_good(&self, id: &Id, len: Option<u32>) -> Result<bool> {
-        let places = self.loader.index().places(id, BlobKind::Chunk)?;
+        let places = self.loader.places(id, BlobKind::Chunk)?;
         let fits = |place: &&Place| len.is_none_or(|len| place.len == len);
         let sound = |place: &Place| {
             !self.bad.packs.contains(&place.pack)
+                && !self.bad.gone.contains(&place.pack)
                 && !self.bad.blobs.contains(&(place.pack, id.prefix()))
         };
         if places.iter().filter(fits).any(sound) {
             return Ok(true);
         }
-        // A damaged pack may still hold this one whole.
-        if places
-            .iter()
-            .any(|place| fits(&place) && self.bad.packs.contains(&place.pack))
-        {
+        // A damaged pack may still hold this one whole, and what a prune let go lies elsewhere.
+        let doubtful = |place: &Place| {
+            self.bad.packs.contains(&place.pack) || self.bad.gone.contains(&place.pack)
+        };
+        if places.is_empty() || places.iter().filter(fits).any(doubtful) {
             return match self.loader.load(BlobKind::Chunk, id) {
                 Ok(_) => Ok(true),
                 Err(error) if error.kind() == Kind::Damaged => Ok(false),

@@ -192,9 +192,9 @@ impl Index {
         for (id, len) in loose {
             match pack_directory(repo, &id, len) {
                 Ok((kind, directory)) => builder.add_pack(id, kind, len, &directory),
-                Err(error)
-                    if matches!(error.kind(), Kind::Damaged | Kind::TooNew | Kind::NotFound) =>
-                {
+                // It went since it was listed; where an index run names it, that is told.
+                Err(error) if error.kind() == Kind::NotFound => {}
+                Err(error) if matches!(error.kind(), Kind::Damaged | Kind::TooNew) => {
                     monitor.problem(&error);
                 }
                 Err(error) => return Err(error),

@@ -1,0 +1,117 @@
+//! What is read for hours while another device prunes: nothing that lives may be told to be lost.
+
+use crate::client::Client;
+use crate::schedule::{Scheduled, number};
+use crate::several::World;
+use crate::world::describe;
+use heirloom::id::Id;
+use heirloom::monitor::Collected;
+use heirloom::ops::prune::Options;
+use heirloom::ops::prune::plan::Limits;
+use heirloom::ops::verify::Level;
+use heirloom::repo::look::Look;
+use heirloom::store::Store;
+use std::fs;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Nothing unused stays, so that what is needed moves; and nothing can be taken back.
+fn at_once() -> Options {
+    Options {
+        limits: Limits {
+            unused: 0,
+            rewrite: u64::MAX,
+        },
+        grace: 0,
+        expiry: 86_400,
+        wait: Duration::ZERO,
+        clock_ok: true,
+    }
+}
+
+/// Three snapshots on the first mirror, and what just before one of the calls is done there: the second is forgotten, and all
+/// that it does not share with others goes.
+struct Beside {
+    world: World,
+    gate: Arc<Scheduled>,
+    kept: Vec<Id>,
+}
+
+impl Beside {
+    fn new(at: usize) -> Self {
+        let mut world = World::new();
+        let mut made = Vec::new();
+        for number in 1..4 {
+            world.change(number);
+            made.push(world.backup(&[0]));
+        }
+        let gate = Scheduled::new(Arc::new(world.stores[0].clone()));
+        let (other, places) = (world.device(), world.places(&[0]));
+        let gone = made.remove(1);
+        gate.before(number(at), move || {
+            other.forget(&places, &[gone]).unwrap();
+            let pruned = other.prune(&places, &at_once(), &Collected::default());
+            assert!(pruned.unwrap().plan.moving_bytes > 0);
+        });
+        Self {
+            world,
+            gate,
+            kept: made,
+        }
+    }
+
+    /// A device that has never seen the repository, on the mirror on which it happens.
+    fn reader(&self) -> Client {
+        let store: Arc<dyn Store> = Arc::<Scheduled>::clone(&self.gate);
+        self.world.stranger(store)
+    }
+}
+
+#[test]
+fn a_restore_beside_a_prune_finds_what_has_moved() {
+    for at in 0.. {
+        let beside = Beside::new(at);
+        let reader = beside.reader();
+        let monitor = Collected::default();
+        let repo = reader.open_heard(&monitor).unwrap();
+        let look = Look::at(&repo, &monitor).unwrap();
+        for id in &beside.kept {
+            let target = beside.world.home.path().join(id.short());
+            let mut shown = look.chains.snapshots().into_iter();
+            let root = shown.find(|(shown, ..)| shown == id).unwrap().2.tree;
+            reader.restore(&look.loader, root, &beside.world.job.path, &target);
+            let tree = describe(&target);
+            assert!(
+                beside.world.snapshots[id] == tree,
+                "call {at}: {}",
+                id.short()
+            );
+            fs::remove_dir_all(&target).unwrap();
+        }
+        assert_eq!(monitor.problems(), Vec::<String>::new(), "call {at}");
+        if !beside.gate.is_done() {
+            assert!(at > 20, "only {at} calls");
+            break;
+        }
+    }
+}
+
+#[test]
+fn a_verify_beside_a_prune_takes_nothing_that_went_for_lost() {
+    for level in [Level::Structure, Level::Content] {
+        for at in 0.. {
+            let beside = Beside::new(at);
+            let (report, problems) = beside.reader().verify(level);
+            let what = format!(
+                "{level:?}, call {at}: {:?} {:?}",
+                report.damaged, report.losses
+            );
+            assert!(report.is_sound(), "{what}");
+            assert_eq!(problems, Vec::<String>::new(), "{what}");
+            if !beside.gate.is_done() {
+                assert!(at > 20, "only {at} calls");
+                break;
+            }
+        }
+    }
+}
