@@ -11,7 +11,7 @@ use heirloom::id::Id;
 use heirloom::monitor::Collected;
 use heirloom::name::{Folder, Name};
 use heirloom::ops::by::By;
-use heirloom::ops::carry;
+use heirloom::ops::carry::{self, Which};
 use heirloom::ops::prune::plan::Limits;
 use heirloom::ops::prune::{self, Options};
 use heirloom::ops::reach::Reach;
@@ -272,7 +272,14 @@ fn what_nobody_else_knows_of_is_kept() {
             monitor: &monitor,
         };
         let mut presence = Presence::to_collect(&repo, &going).unwrap();
-        let carried = carry::run(&others, &repo, &mut presence, &reached, by).unwrap();
+        let carried = carry::run(
+            &others,
+            &repo,
+            &mut presence,
+            (&reached, Which::Lacking),
+            by,
+        )
+        .unwrap();
         assert_eq!(carried.kept, going, "{run}");
     }
 }

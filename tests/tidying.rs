@@ -210,10 +210,13 @@ fn a_session_that_began_before_a_mark_that_is_done_is_not_waited_for() {
 fn a_pack_that_comes_damaged_is_told_and_costs_the_mirror_only_what_lies_in_it() {
     let (mut world, all) = world(2, &BOTH);
     forget(&mut world, &all[..1]);
-    // The second mirror was away for a snapshot, and the first has damaged what it holds.
+    // The second mirror was away for a prune, and the first has damaged what it has written anew.
     let before: BTreeSet<Name> = of(&world.stores[0], Folder::Packs).into_iter().collect();
-    world.change(9);
-    world.backup(&[0]);
+    let alone = (world.places(&[0]), Collected::default());
+    let pruned = world
+        .client
+        .prune(&alone.0, &options(0, u64::MAX), &alone.1);
+    assert!(pruned.unwrap().plan.moving_bytes > 0);
     let after: BTreeSet<Name> = of(&world.stores[0], Folder::Packs).into_iter().collect();
     let fresh: Vec<&Name> = after.difference(&before).collect();
     let contents = world.stores[0].contents();

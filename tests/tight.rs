@@ -117,6 +117,64 @@ fn a_full_mirror_that_lacks_a_snapshot_does_not_hold_up_the_others() {
     }
 }
 
+/// The second mirror is full to the last byte and lacks what has no room there: what nobody needs goes from it all the same.
+#[test]
+fn a_full_mirror_that_is_behind_is_freed_of_what_nobody_needs() {
+    let mut world = World::new();
+    world.change(1);
+    world.backup(&[0, 1]);
+    let large = world.job.path.join("large");
+    fs::write(&large, noise(70, 300_000)).unwrap();
+    let gone = world.backup(&[0, 1]);
+    fs::remove_file(&large).unwrap();
+    world.change(2);
+    world.backup(&[0, 1]);
+    forget(&mut world, &[0, 1], &[gone]);
+    fs::write(&large, noise(71, 900_000)).unwrap();
+    world.backup(&[0]);
+    let full = disk_at(&world, 1, 0);
+    let places = vec![
+        place("one", &Arc::new(world.stores[0].clone())),
+        place("two", &full),
+    ];
+    let before = full.used();
+    let report = prune(&world.client, &places);
+    assert!(report.mirrors[1].1.as_ref().unwrap().freed > 250_000);
+    assert!(full.used() < before - 200_000);
+    world.assert_whole(0, "with room");
+    assert_eq!(world.assert_whole(1, "full").len(), 2);
+}
+
+/// All was marked while it was away, and there is room for a part of what is needed.
+#[test]
+fn marks_that_come_to_a_full_mirror_together_are_carried_out_by_turns() {
+    let mut world = World::new();
+    let mut all = Vec::new();
+    for number in 1..7 {
+        let path = world.job.path.join(format!("large{number}"));
+        fs::write(path, noise(80 + number, 9_000_000)).unwrap();
+        fs::write(world.job.path.join("goes"), noise(90 + number, 6_000_000)).unwrap();
+        world.change(number);
+        all.push(world.backup(&[0, 1]));
+    }
+    all.pop();
+    forget(&mut world, &[0, 1], &all);
+    prune(&world.client, &world.places(&[0]));
+    let full = disk_at(&world, 1, 21_000_000);
+    let places = vec![
+        place("one", &Arc::new(world.stores[0].clone())),
+        place("two", &full),
+    ];
+    let report = prune(&world.client, &places);
+    let done = report.mirrors[1].1.as_ref().unwrap();
+    assert!(*full.refused.lock().unwrap() > 0, "there was room for all");
+    assert!(done.lacks.is_none() && done.freed > 60_000_000, "{done:?}");
+    let look = world.client.look_all(&vec![place("two", &full)]);
+    assert!(!look.presence.has_mark_in_progress());
+    world.assert_whole(0, "with room");
+    world.assert_whole(1, "by turns");
+}
+
 fn packs_of(disk: &Disk) -> BTreeSet<Id> {
     let names = packs(&disk.inner).into_iter();
     names.filter_map(|name| Id::from_hex(name.leaf())).collect()

@@ -15,7 +15,7 @@ use crate::repo::index::reached::Reached;
 use crate::repo::index::row::Place;
 use crate::repo::look::Look;
 use crate::repo::presence::Presence;
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// What was done.
@@ -55,6 +55,29 @@ impl Wanted {
     }
 }
 
+/// Which of the needed blobs are carried.
+#[derive(Clone, Copy, Debug)]
+pub enum Which<'a> {
+    /// All that the mirror lacks.
+    Lacking,
+    /// Those that only packs that go have there. A mirror that is behind lacks more, and need not have it for packs to go.
+    Going,
+    /// Those of them that these packs have.
+    GoingIn(&'a BTreeSet<Id>),
+    /// The same, packed anew though another mirror has them in a pack that stays: that one may be larger than what is needed.
+    Anew(&'a BTreeSet<Id>),
+}
+
+impl Which<'_> {
+    /// The packs that it is about, if not all.
+    fn packs(&self) -> Option<&BTreeSet<Id>> {
+        match self {
+            Self::Lacking | Self::Going => None,
+            Self::GoingIn(packs) | Self::Anew(packs) => Some(packs),
+        }
+    }
+}
+
 /// Carries to `repo` what it lacks. `presence` is the mirror's, with all marks that count; `whole` is all mirrors.
 ///
 /// # Errors
@@ -63,14 +86,14 @@ pub fn run(
     whole: &Look,
     repo: &Arc<Repo>,
     presence: &mut Presence,
-    reached: &Reached,
+    (reached, which): (&Reached, Which<'_>),
     by: By<'_>,
 ) -> Result<Carried> {
     let mut carried = Carried::default();
     let mut bad = BTreeSet::new();
     let wanted = loop {
         let index = Index::open(repo, presence, by.monitor, &mut |_| Ok(Vec::new()))?;
-        let wanted = wanted(whole, &index, (presence, &bad), reached, by)?;
+        let wanted = wanted(whole, &index, (presence, &bad), (reached, which), by)?;
         let known = bad.len();
         fetch(
             whole,
@@ -104,38 +127,53 @@ pub fn run(
             presence.add(pack, len);
         }
     }
-    if !wanted.is_nothing() {
-        keep_what_may_hold(repo, presence, reached, &mut carried, by)?;
+    if !wanted.is_nothing() || which.packs().is_some() {
+        let held = held(repo, presence, reached, by)?;
+        carried.kept.extend(held.into_keys());
     }
     Ok(carried)
 }
 
-/// What could not be had, for whatever reason, may lie in a pack of this mirror that goes: such a pack stays. The others may
-/// have stopped answering in the midst of it, so that nobody but this mirror knows of it, and no index run need tell of it.
-fn keep_what_may_hold(
+/// Packs of a mirror that go and of which something is needed that no pack there has that stays: each with how much, about,
+/// in bytes of blobs. What could not be carried, for whatever reason, may lie in one of them: such a pack stays. The other
+/// mirrors may have stopped answering in the midst of it, so that nobody but this one knows of it, and no index run need tell
+/// of it.
+///
+/// # Errors
+/// Those of the store and of the cache folder.
+pub fn held(
     repo: &Arc<Repo>,
     presence: &Presence,
     reached: &Reached,
-    carried: &mut Carried,
     by: By<'_>,
-) -> Result<()> {
+) -> Result<BTreeMap<Id, u64>> {
     let index = Index::open(repo, presence, by.monitor, &mut |_| Ok(Vec::new()))?;
+    let mut held = BTreeMap::<Id, u64>::new();
     let mut is_nowhere = false;
     reached.each(&mut |kind, prefix| {
         if !index.holds(prefix, kind)? {
             let places = index.places_of(prefix, kind)?;
             is_nowhere |= places.is_empty();
-            carried.kept.extend(places.iter().map(|place| place.pack));
+            // One pack may be known from several tables.
+            let packs: BTreeMap<Id, u32> = places.iter().map(|it| (it.pack, it.len)).collect();
+            for (pack, len) in packs {
+                *held.entry(pack).or_default() += u64::from(len);
+            }
         }
         Ok(())
     })?;
     if is_nowhere {
-        let known = index.sums()?;
-        let packs = presence.packs().keys();
-        let dark = packs.filter(|pack| presence.is_tombed(pack) && !known.contains_key(*pack));
-        carried.kept.extend(dark);
+        let dark = dark(presence, &index);
+        held.extend(dark.map(|pack| (*pack, 0)));
     }
-    Ok(())
+    Ok(held)
+}
+
+/// Packs that go and of which nothing tells what they hold.
+fn dark<'a>(presence: &'a Presence, index: &Index) -> impl Iterator<Item = &'a Id> {
+    let known = index.known(presence);
+    let packs = presence.packs().keys();
+    packs.filter(move |pack| presence.is_tombed(pack) && !known.contains(pack))
 }
 
 /// Fetches these packs. Those that nobody gives whole are told, and noted as bad.
@@ -190,35 +228,58 @@ fn bring_runs(whole: &Look, repo: &Arc<Repo>, presence: &Presence, by: By<'_>) -
     Ok(())
 }
 
-/// Where each needed blob that the mirror does not have in a pack that stays can be had; packs known as bad are no more
-/// than a place to look for parts.
+/// Where each blob that is to be carried can be had; packs known as bad are no more than a place to look for parts.
 fn wanted(
     whole: &Look,
     index: &Index,
     (presence, bad): (&Presence, &BTreeSet<Id>),
-    reached: &Reached,
+    (reached, which): (&Reached, Which<'_>),
     by: By<'_>,
 ) -> Result<Wanted> {
     let mut wanted = Wanted::default();
+    let is_dark = dark(presence, index).next().is_some();
     reached.each(&mut |kind, prefix| {
         if index.holds(prefix, kind)? {
             return Ok(());
         }
         require_patience(by)?;
         let places = whole.index.places_of(prefix, kind)?;
+        let goes = match which {
+            Which::Lacking => true,
+            // It may be in what nothing tells of, and what is nowhere is told.
+            Which::Going if is_dark || places.is_empty() => true,
+            Which::Going => !index.places_of(prefix, kind)?.is_empty(),
+            Which::GoingIn(packs) | Which::Anew(packs) => {
+                let here = index.places_of(prefix, kind)?;
+                here.iter().any(|place| packs.contains(&place.pack))
+            }
+        };
+        if !goes {
+            return Ok(());
+        }
         let stays = |place: &&Place| {
             !bad.contains(&place.pack)
                 && !presence.is_tombed(&place.pack)
                 && !whole.presence.is_tombed(&place.pack)
                 && whole.presence.packs().get(&place.pack) == Some(&place.pack_len)
         };
-        if let Some(place) = places.iter().find(stays) {
+        let fetched = match which {
+            Which::Anew(_) => None,
+            _ => places.iter().find(stays),
+        };
+        if let Some(place) = fetched {
             wanted.fetch.insert(place.pack);
         } else if places.is_empty() {
             wanted.lost += 1;
         } else {
             // Any of them may be damaged, and what one gives the others need not.
-            wanted.unpack.extend(places.iter().map(|place| place.pack));
+            let from = places.iter().map(|place| place.pack);
+            match which.packs() {
+                None => wanted.unpack.extend(from),
+                Some(packs) => wanted
+                    .unpack
+                    .extend(from.filter(|pack| packs.contains(pack))),
+            }
         }
         Ok(())
     })?;

@@ -11,9 +11,9 @@ use crate::id::Id;
 use crate::mirror::parity;
 use crate::name::{Folder, Name};
 use crate::ops::by::By;
-use crate::ops::carry::{self, Carried};
+use crate::ops::carry::{self, Carried, Which};
 use crate::ops::prune::waiting::{self, Waits};
-use crate::ops::prune::{Options, room, walk};
+use crate::ops::prune::{Options, narrow, room, walk};
 use crate::repo::Repo;
 use crate::repo::author::Author;
 use crate::repo::chain::Chains;
@@ -112,12 +112,19 @@ pub fn run(
     let purged = purged(&since, &whole.chains, &listed, now, options);
     let fresh = walk_what_is_new(whole, &chains, &purged, needed, by)?;
     let whole = fresh.as_ref().unwrap_or(whole);
-    let presence;
-    (collected.carried, presence) = carry_all(whole, repo, listed, needed, by)?;
+    let carried = match carry_all(whole, repo, &listed, needed, by) {
+        Err(error) if error.kind() == Kind::Full => None,
+        carried => Some(carried?),
+    };
     // Before any slot goes: an intent without one is a session that has not ended.
     collected.refused += waiting::clear(mirror, by)?;
     // Entries first: one whose packs have gone would stand in the way of whoever walks it.
     delete_entries(mirror, &chains, &purged, &mut collected)?;
+    let Some((carried, presence)) = carried else {
+        narrow::run(whole, mirror, (&listed, &marks), needed, by, &mut collected)?;
+        return Ok(collected);
+    };
+    collected.carried = carried;
     delete_packs(mirror, &presence, &marks, by, &mut collected)?;
     Ok(collected)
 }
@@ -127,13 +134,15 @@ pub fn run(
 fn carry_all(
     whole: &Look,
     repo: &Arc<Repo>,
-    mut presence: Presence,
+    listed: &Presence,
     needed: &Needed,
     by: By<'_>,
 ) -> Result<(Carried, Presence)> {
+    let mut presence = listed.clone();
     let mut all = Carried::default();
     loop {
-        let carried = carry::run(whole, repo, &mut presence, &needed.reached, by)?;
+        let which = (&needed.reached, Which::Going);
+        let carried = carry::run(whole, repo, &mut presence, which, by)?;
         let fetched = carried.fetched;
         all.add(carried);
         if fetched == 0 {
@@ -214,7 +223,8 @@ pub(super) fn kept(chains: &Chains, purged: &BTreeSet<Id>, now: i64) -> (Vec<Roo
     )
 }
 
-fn delete_packs(
+/// Deletes the packs that marks name and the listing has, but for those that were to be kept; what has gone is noted.
+pub(super) fn delete_packs(
     mirror: &Mirror,
     presence: &Presence,
     marks: &BTreeMap<Id, Mark>,

@@ -6,6 +6,7 @@
 
 pub mod collect;
 mod moving;
+mod narrow;
 pub mod plan;
 mod require;
 mod room;

@@ -6,7 +6,7 @@
 use crate::error::{Kind, Result};
 use crate::id::Id;
 use crate::ops::by::By;
-use crate::ops::carry;
+use crate::ops::carry::{self, Which};
 use crate::ops::prune::collect::{self, Collected, Needed};
 use crate::ops::prune::plan::share;
 use crate::ops::prune::{Options, Report, keep_on, marks, put_everywhere, well};
@@ -102,7 +102,8 @@ fn carry_to(
     by: By<'_>,
 ) -> Result<Collected> {
     let mut presence = Presence::to_collect(&mirror.repo, packs)?;
-    let carried = carry::run(look, &mirror.repo, &mut presence, &needed.reached, by)?;
+    let which = (&needed.reached, Which::Going);
+    let carried = carry::run(look, &mirror.repo, &mut presence, which, by)?;
     Ok(Collected {
         carried,
         ..Collected::default()

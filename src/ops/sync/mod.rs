@@ -18,7 +18,7 @@ use crate::mirror::set::check_name;
 use crate::monitor::Counter;
 use crate::name::{Folder, Name};
 use crate::ops::by::By;
-use crate::ops::carry;
+use crate::ops::carry::{self, Which};
 use crate::ops::keys_and_marks::{bring_keys, bring_marks, marks_of};
 use crate::repo::Repo;
 use crate::repo::chain::Chains;
@@ -251,7 +251,8 @@ impl<'a> Sync<'a> {
         let to = Arc::clone(self.session.repo());
         let mut presence = self.session.presence().clone();
         presence.bury(&self.from.presence);
-        carry::run(self.from, &to, &mut presence, &reached, self.by)?;
+        let which = (&reached, Which::Lacking);
+        carry::run(self.from, &to, &mut presence, which, self.by)?;
         for (pack, len) in presence.packs() {
             if !self.session.presence().packs().contains_key(pack) {
                 self.session.has_put(*pack, *len);

@@ -80,7 +80,7 @@ impl Index {
     }
 
     /// Packs that have the length a run gives them; a run that gives another says nothing of them.
-    fn known(&self, presence: &Presence) -> HashSet<Id> {
+    pub fn known(&self, presence: &Presence) -> HashSet<Id> {
         let tables = self.tables.list();
         let all = tables.iter().flat_map(|loaded| &loaded.behind.packs);
         let right = all.filter(|pack| presence.packs().get(&pack.id) == Some(&pack.len));
