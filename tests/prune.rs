@@ -1,6 +1,7 @@
 //! What a prune leaves: all that is needed, the same on every mirror, and nothing under whoever is at work.
 
 use crate::client::{Client, TestHost};
+use crate::schedule::{Scheduled, number};
 use crate::several::{World, of};
 use heirloom::error::Result;
 use heirloom::format::chain::{Entry, What};
@@ -279,4 +280,48 @@ fn an_undelete_on_another_mirror_counts() {
     for at in BOTH {
         world.assert_whole(at, "undeleted");
     }
+}
+
+/// Just before each call of a prune on one of the mirrors another device takes the removals back, on the first mirror alone.
+/// If that came in time, no mirror lets go of what is back.
+#[test]
+fn an_undelete_beside_a_prune_counts_on_every_mirror() {
+    let mut in_time = 0;
+    for mirror in BOTH {
+        for at in 0.. {
+            let world = world();
+            let look = world.client.look_all(&world.places(&[0]));
+            let removed: Vec<Id> = look.chains.purgeable().into_keys().collect();
+            let gate = Scheduled::new(Arc::new(world.stores[mirror].clone()));
+            let mut places = world.places(&BOTH);
+            places[mirror].1 = Arc::<Scheduled>::clone(&gate);
+            let (other, first) = (world.device(), world.places(&[0]));
+            let (tell, told) = std::sync::mpsc::channel();
+            let what = What::Undelete(removed.clone());
+            gate.before(number(at), move || {
+                let undeleted = other.write_all(&first, what, |_| ());
+                tell.send(undeleted.is_ok()).unwrap();
+            });
+            let pruned = world.client.prune(&places, &options(), &Heard::default());
+            if !gate.is_done() {
+                break;
+            }
+            if !told.recv().unwrap() {
+                continue;
+            }
+            in_time += 1;
+            let what = format!("before call {at} on {mirror}: {pruned:?}");
+            for store in &world.stores[..2] {
+                let entries = of(store, Folder::Entries);
+                let lies = |id: &Id| entries.contains(&Name::hashed(Folder::Entries, &id.to_hex()));
+                assert!(removed.iter().all(lies), "{what}");
+            }
+            world.sync(&[0, 1, 2]);
+            for at in [0, 1, 2] {
+                let shown = world.assert_whole(at, &what);
+                assert!(removed.iter().all(|id| shown.contains(id)), "{what}");
+            }
+        }
+    }
+    assert!(in_time > 10, "{in_time}");
 }

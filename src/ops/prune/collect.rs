@@ -109,7 +109,14 @@ pub fn run(
     require_listed(mirror, &chains, &whole.chains)?;
     let now = by.host.now().seconds;
     let since = author.removed_since(&chains, now)?;
-    let purged = purged(&since, &whole.chains, &listed, now, options);
+    // Taken back meanwhile, on another mirror: it stays on this one too.
+    let goes = |mark: &Mark| mark.entries.iter().any(to_go);
+    let again = match marks.values().any(goes) {
+        true => Chains::read(&whole.repo, by.monitor)?,
+        false => Chains::default(),
+    };
+    let elsewhere = [&whole.chains, &again];
+    let purged = purged(&since, elsewhere, &listed, now, options);
     let fresh = walk_what_is_new(whole, &chains, &purged, needed, by)?;
     let whole = fresh.as_ref().unwrap_or(whole);
     let carried = match carry_all(whole, repo, &listed, needed, by) {
@@ -175,14 +182,16 @@ pub(super) fn listed_short(at: &str) -> Error {
 /// Entries that a mark names and that nobody has taken back, as far as this mirror and the others show.
 fn purged(
     removed: &BTreeMap<Id, i64>,
-    whole: &Chains,
+    elsewhere: [&Chains; 2],
     presence: &Presence,
     now: i64,
     options: &Options,
 ) -> BTreeSet<Id> {
-    let elsewhere = whole.purgeable();
+    let elsewhere = elsewhere.map(|chains| (chains, chains.purgeable()));
     let gone = |id: &&Id| {
-        let kept = whole.entry(id).is_some() && !elsewhere.contains_key(*id);
+        let mut looks = elsewhere.iter();
+        let kept =
+            looks.any(|(chains, removed)| chains.entry(id).is_some() && !removed.contains_key(*id));
         let since = removed.get(id).filter(|_| !kept);
         since.is_some_and(|since| since.saturating_add(options.grace) <= now)
     };

@@ -45,8 +45,8 @@ impl<'a> Sync<'a> {
         };
         let mut reach = Reach::new(&from.loader);
         for (id, entry) in wanted {
-            let purged = from.presence.is_purged(id) || self.session.presence().is_purged(id);
-            if purged || matches!(entry.what, What::Snapshot(_)) && !from.chains.is_live(id) {
+            // One that a mark names may be live all the same: it was taken back before the mark had come everywhere.
+            if matches!(entry.what, What::Snapshot(_)) && !from.chains.is_live(id) {
                 continue;
             }
             if self.is_new(id) {
