@@ -66,7 +66,7 @@ pub fn run(args: &CatArgs, context: &Context) -> Result<Done> {
         What::Snapshot => {
             let opened = open::repository(context)?;
             let chains = Chains::read(opened.whole(), &**context.ui())?;
-            let found = wanted(args, &chains)?.0;
+            let found = wanted(args, context, &chains)?.0;
             cat::entry(&found.id, found.entry)
         }
         What::Entry => {
@@ -96,10 +96,15 @@ pub fn run(args: &CatArgs, context: &Context) -> Result<Done> {
     Ok(Done::well())
 }
 
-fn wanted<'a>(args: &CatArgs, chains: &'a Chains) -> Result<(Found<'a>, Vec<u8>)> {
+fn wanted<'a>(
+    args: &CatArgs,
+    context: &Context,
+    chains: &'a Chains,
+) -> Result<(Found<'a>, Vec<u8>)> {
     let latest = OsString::from("latest");
     let wanted = Wanted::parse(args.id.as_ref().unwrap_or(&latest).as_encoded_bytes())?;
-    let found = snapshots::resolve(chains, &wanted.which, &args.filter.filter())?;
+    let (filter, now) = (args.filter.filter(), context.host().now().seconds);
+    let found = snapshots::resolve(chains, &wanted.which, &filter, now)?;
     Ok((found, wanted.path))
 }
 
@@ -116,7 +121,7 @@ fn tree(args: &CatArgs, context: &Context) -> Result<Vec<String>> {
     if let Some(id) = id {
         return cat::tree(&view.loader, &id);
     }
-    let (found, path) = wanted(args, &view.chains)?;
+    let (found, path) = wanted(args, context, &view.chains)?;
     let tree = match view::find(&view.loader, found.snapshot.tree, &path)? {
         view::Found::Root(tree) => Some(tree),
         view::Found::Node(node, _) => node.tree,

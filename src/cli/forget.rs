@@ -71,7 +71,7 @@ pub fn run(args: &ForgetArgs, context: &Context) -> Result<Done> {
     let options = Options {
         which: match which {
             Some(which) => which,
-            None => Which::Named(named(args, &look, &filter)?),
+            None => Which::Named(named(args, context, &look, &filter)?),
         },
         filter,
         min_good: keep::min_good(context),
@@ -136,9 +136,15 @@ fn by_rule(args: &ForgetArgs, context: &Context) -> Result<Option<Which>> {
     Ok(Some(Which::Rules(rules)))
 }
 
-fn named(args: &ForgetArgs, look: &Look, filter: &Filter) -> Result<BTreeSet<Id>> {
+fn named(
+    args: &ForgetArgs,
+    context: &Context,
+    look: &Look,
+    filter: &Filter,
+) -> Result<BTreeSet<Id>> {
+    let now = context.host().now().seconds;
     let find = |text: &OsString| {
-        let found = snapshots::whole(&look.chains, text.as_encoded_bytes(), filter)?;
+        let found = snapshots::whole(&look.chains, text.as_encoded_bytes(), filter, now)?;
         Ok(found.id)
     };
     args.ids.iter().map(find).collect()

@@ -26,11 +26,12 @@ pub struct Job {
     pub target: PathBuf,
 }
 
-/// The newest good snapshot of each source, the newest first.
-pub fn newest_of_each<'a>(view: &'a Look, filter: &Filter) -> Vec<Found<'a>> {
+/// The newest good snapshot of each source, the newest first; `now` as in [`snapshots::resolve`].
+pub fn newest_of_each<'a>(view: &'a Look, filter: &Filter, now: i64) -> Vec<Found<'a>> {
     let mut seen = BTreeSet::new();
     let mut newest: Vec<_> = snapshots::list(&view.chains, filter);
     newest.retain(|found| !view.chains.is_suspect(&found.id, found.snapshot));
+    newest.sort_by_key(|found| !snapshots::is_ahead(found.entry, now));
     newest.reverse();
     newest.retain(|found| seen.insert(found.snapshot.source.clone()));
     newest
@@ -45,8 +46,9 @@ pub fn jobs(
     wanted: &Wanted,
     filter: &Filter,
     target: Option<&Path>,
+    now: i64,
 ) -> Result<Vec<Job>> {
-    let all = newest_of_each(view, filter);
+    let all = newest_of_each(view, filter, now);
     if let (Which::Latest(0), Some(target), true) = (&wanted.which, target, all.len() > 1) {
         // Each source's own latest, into its own folder.
         let sources: Vec<_> = all.iter().map(|found| &*found.snapshot.source).collect();
@@ -58,7 +60,7 @@ pub fn jobs(
         };
         return Ok(all.iter().zip(folder_names(&sources)).map(job).collect());
     }
-    let found = snapshots::resolve(&view.chains, &wanted.which, filter)?;
+    let found = snapshots::resolve(&view.chains, &wanted.which, filter, now)?;
     let root = found.snapshot.tree;
     let job = |path: Vec<u8>, target: PathBuf| Job {
         label: found.snapshot.source.clone(),

@@ -40,7 +40,8 @@ pub struct LsArgs {
 pub fn run(args: &LsArgs, context: &Context) -> Result<Done> {
     let wanted = Wanted::parse(args.snapshot.as_encoded_bytes())?;
     let view = open::look(context)?;
-    let found = snapshots::resolve(&view.chains, &wanted.which, &args.filter.filter())?;
+    let (filter, now) = (args.filter.filter(), context.host().now().seconds);
+    let found = snapshots::resolve(&view.chains, &wanted.which, &filter, now)?;
     context.ui().end_progress();
     let mut lister = Lister {
         args,

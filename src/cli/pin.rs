@@ -39,9 +39,9 @@ pub fn run(args: &PinArgs, context: &Context) -> Result<Done> {
     let mut opened = open::repository(context)?;
     let held = open::hold(context, &mut opened.mirrors)?;
     let mut look = Look::at(opened.whole(), &**context.ui())?;
-    let filter = args.filter.filter();
+    let (filter, now) = (args.filter.filter(), context.host().now().seconds);
     let find = |text: &OsString| {
-        let found = snapshots::whole(&look.chains, text.as_encoded_bytes(), &filter)?;
+        let found = snapshots::whole(&look.chains, text.as_encoded_bytes(), &filter, now)?;
         Ok(found.id)
     };
     let ids: Vec<Id> = args.ids.iter().map(find).collect::<Result<_>>()?;

@@ -114,6 +114,7 @@ pub fn run(args: &RestoreArgs, context: &Context) -> Result<Done> {
         &wanted,
         &args.filter.filter(),
         args.target.as_deref(),
+        context.host().now().seconds,
     )?;
     if args.delete && !args.dry_run {
         ask_to_delete(args, context, &view, &jobs)?;
@@ -166,7 +167,7 @@ fn refuse_own(context: &Context, target: &Path) -> Result<()> {
 fn offer(context: &Context, view: &Look, filter: &Filter) {
     let ui = context.ui();
     ui.end_progress();
-    let newest = jobs::newest_of_each(view, filter);
+    let newest = jobs::newest_of_each(view, filter, context.host().now().seconds);
     for found in &newest {
         ui.event(&Event::Snapshot(list::event(&view.chains, found)));
     }

@@ -9,6 +9,7 @@ use crate::format::ObjectKind;
 use crate::format::chain::{Entry, Head, What};
 use crate::format::commit::CommitSlot;
 use crate::format::snapshot::Snapshot;
+use crate::host::Timestamp;
 use crate::id::Id;
 use crate::limits::ENTRY_HEADS_MAX;
 use crate::monitor::Monitor;
@@ -274,8 +275,22 @@ impl Chains {
                 _ => None,
             })
             .collect();
-        all.sort_by_key(|(id, entry, _)| (entry.time, entry.seq, *id));
-        all
+        // No step of a chain is later than those after it, whatever a clock said.
+        all.sort_by_key(|(_, entry, _)| (entry.device, std::cmp::Reverse(entry.seq)));
+        let mut after: Option<&(Id, &Entry, &Snapshot)> = None;
+        let mut earliest = Timestamp::default();
+        let mut dated = Vec::with_capacity(all.len());
+        for one in &all {
+            let (id, entry, _) = one;
+            earliest = match after {
+                Some((_, next, _)) if next.device == entry.device => earliest.min(entry.time),
+                _ => entry.time,
+            };
+            dated.push(((earliest, entry.seq, *id), *one));
+            after = Some(one);
+        }
+        dated.sort_unstable_by_key(|(date, _)| *date);
+        dated.into_iter().map(|(_, one)| one).collect()
     }
 
     /// Whether this snapshot was marked as suspect and nobody has accepted it since.

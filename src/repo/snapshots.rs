@@ -85,6 +85,14 @@ pub fn list<'a>(chains: &'a Chains, filter: &Filter) -> Vec<Found<'a>> {
     all.filter(|found| filter.accepts(found)).collect()
 }
 
+/// A date so far ahead of now, in seconds, is wrong.
+pub const AHEAD_MAX: i64 = 24 * 3600;
+
+/// Whether this was made at a time that is still to come; `now` in seconds since 1970.
+pub fn is_ahead(entry: &Entry, now: i64) -> bool {
+    entry.time.seconds > now.saturating_add(AHEAD_MAX)
+}
+
 /// Which snapshots count.
 #[derive(Clone, Debug, Default)]
 pub struct Filter {
@@ -115,11 +123,17 @@ impl Filter {
     }
 }
 
-/// The one snapshot meant.
+/// The one snapshot meant. By `now`, in seconds since 1970, what comes from a clock that was ahead is not the latest as long
+/// as there is another.
 ///
 /// # Errors
 /// `Usage` when a prefix is ambiguous or `latest` could mean several sources, `NotFound`.
-pub fn resolve<'a>(chains: &'a Chains, which: &Which, filter: &Filter) -> Result<Found<'a>> {
+pub fn resolve<'a>(
+    chains: &'a Chains,
+    which: &Which,
+    filter: &Filter,
+    now: i64,
+) -> Result<Found<'a>> {
     let mut all = list(chains, filter);
     match which {
         Which::Prefix(prefix) => {
@@ -142,6 +156,7 @@ pub fn resolve<'a>(chains: &'a Chains, which: &Which, filter: &Filter) -> Result
             if all.iter().any(sound) {
                 all.retain(sound);
             }
+            all.sort_by_key(|found| !is_ahead(found.entry, now));
             let mut sources: Vec<_> = all
                 .iter()
                 .map(|found| found.snapshot.source.as_str())
@@ -168,18 +183,20 @@ pub fn resolve<'a>(chains: &'a Chains, which: &Which, filter: &Filter) -> Result
 ///
 /// # Errors
 /// As [`resolve`]; `Usage` where a path is named.
-pub fn whole<'a>(chains: &'a Chains, text: &[u8], filter: &Filter) -> Result<Found<'a>> {
+pub fn whole<'a>(chains: &'a Chains, text: &[u8], filter: &Filter, now: i64) -> Result<Found<'a>> {
     let wanted = Wanted::parse(text)?;
     if !wanted.path.is_empty() {
         let what = "a snapshot is meant as a whole, and this names a part of one";
         return Err(Error::new(Kind::Usage, what).hint("leave out what follows the colon"));
     }
-    resolve(chains, &wanted.which, filter)
+    resolve(chains, &wanted.which, filter, now)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::format::chain::What;
+    use crate::host::Timestamp;
 
     #[test]
     fn people_name_snapshots_in_three_ways() {
@@ -202,6 +219,68 @@ mod tests {
                 Kind::Usage,
                 "{wrong}"
             );
+        }
+    }
+
+    const DAY: i64 = 86_400;
+    /// 2001.
+    const NOW: i64 = 1_000_000_000;
+
+    /// Snapshots of one source by these devices, made on these days after now.
+    fn chains(of: &[(u8, &[i64])]) -> Chains {
+        let mut chains = Chains::default();
+        for (device, days) in of {
+            for (seq, day) in days.iter().enumerate() {
+                let snapshot = Snapshot {
+                    source: "d".to_owned(),
+                    ..Snapshot::default()
+                };
+                let entry = Entry {
+                    repo: [0; 16],
+                    device: [*device; 16],
+                    seq: seq as u64,
+                    prev: None,
+                    heads: Vec::new(),
+                    acked: Vec::new(),
+                    time: Timestamp {
+                        seconds: NOW + day * DAY,
+                        nanos: 0,
+                    },
+                    zone: 0,
+                    host: String::new(),
+                    user: String::new(),
+                    program: String::new(),
+                    what: What::Snapshot(Box::new(snapshot)),
+                    unknown: 0,
+                };
+                chains.committed([(id(*device, seq), entry)]);
+            }
+        }
+        chains
+    }
+
+    fn id(device: u8, seq: usize) -> Id {
+        let mut bytes = [device; 32];
+        bytes[31] = u8::try_from(seq).unwrap();
+        Id::new(bytes)
+    }
+
+    #[test]
+    fn what_comes_from_a_clock_that_was_wrong_is_not_the_latest_for_ever() {
+        for (of, latest) in [
+            // The chain of a device tells, whatever its clock said.
+            (&[(1, &[-3, 36_000, -1][..])][..], id(1, 2)),
+            (&[(1, &[-3, -2, -11_000][..])], id(1, 2)),
+            // A device whose clock is ahead still, beside one whose is right.
+            (&[(1, &[-3, -1][..]), (2, &[-2, 36_000][..])], id(1, 1)),
+            // Within a day it may be the other clock that is right.
+            (&[(1, &[-3, -1][..]), (2, &[-2, 1][..])], id(2, 1)),
+            // Where there is no other.
+            (&[(2, &[36_000][..])], id(2, 0)),
+        ] {
+            let chains = chains(of);
+            let found = resolve(&chains, &Which::Latest(0), &Filter::default(), NOW);
+            assert_eq!(found.unwrap().id, latest, "{of:?}");
         }
     }
 }

@@ -202,6 +202,23 @@ fn a_device_that_was_reset_is_measured_by_what_it_was() {
 }
 
 #[test]
+fn what_is_pinned_for_another_device_stays() {
+    let env = world();
+    have(&env, 3);
+    backup(&env, []).expect(3);
+    // Another device, whose own source is as it should be.
+    fs::remove_dir_all(env.path(".local/state/heirloom")).unwrap();
+    have(&env, 12);
+    backup(&env, []).expect(0);
+    assert_eq!(marks(&env), [(false, true), (true, false), (false, false)]);
+    have(&env, 2);
+    backup(&env, []).expect(3);
+    let suspect = short(&shown(&env)[3]);
+    backup(&env, ["--accept", &suspect]).expect(0);
+    assert_eq!(marks(&env)[..2], [(false, true), (true, false)]);
+}
+
+#[test]
 fn every_mirror_has_the_pin_and_the_suspect_snapshot() {
     let mut env = TestEnv::new();
     env.set("HEIRLOOM_KEY_FILE", &env.text("key"));

@@ -21,7 +21,8 @@ pub(super) fn run(
 ) -> Result<()> {
     let by = held.by(context, &**context.ui());
     let mut look = Look::at(&mirrors.whole, by.monitor)?;
-    let found = snapshots::whole(&look.chains, id.as_bytes(), &Filter::default())?;
+    let (all, now) = (Filter::default(), context.host().now().seconds);
+    let found = snapshots::whole(&look.chains, id.as_bytes(), &all, now)?;
     for what in shrink::accept(&look.chains, source, found.id)? {
         let what = (open::stamp(context), what, "accept");
         record::everywhere(mirrors, &mut look, &held.author, what, by)?;

@@ -317,6 +317,7 @@ impl Attempt<'_> {
         Source {
             name: &self.options.source,
             device: self.author.device(),
+            now: self.host.now().seconds,
         }
     }
 

@@ -9,6 +9,7 @@ use crate::format::chain::{Entry, What};
 use crate::format::snapshot::{Counts, Snapshot};
 use crate::id::Id;
 use crate::repo::chain::Chains;
+use crate::repo::snapshots::is_ahead;
 use crate::units::count_to_text;
 
 /// A source with fewer files than this has nothing that could collapse.
@@ -43,21 +44,26 @@ pub struct Collapse {
 pub(crate) struct Source<'a> {
     pub(crate) name: &'a str,
     pub(crate) device: [u8; 16],
+    /// In seconds since 1970.
+    pub(crate) now: i64,
 }
 
 /// The newest good snapshot, which the next one is measured by: of this device, or else of any, since a device that was
-/// reset goes on under a new id.
+/// reset goes on under a new id. Of others none counts first that comes from a clock that was ahead.
 fn yardstick<'a>(chains: &'a Chains, source: Source<'_>) -> Option<(Id, &'a Entry, &'a Snapshot)> {
-    let all = chains.snapshots().into_iter().rev();
+    let mut all = chains.snapshots();
+    all.sort_by_key(|(_, entry, _)| !is_ahead(entry, source.now));
+    let all = all.into_iter().rev();
     let mut good: Vec<_> = all
         .filter(|(id, _, snapshot)| {
             snapshot.source == source.name && !chains.is_suspect(id, snapshot)
         })
         .collect();
-    let own = good
-        .iter()
-        .position(|(_, entry, _)| entry.device == source.device);
-    let at = own.unwrap_or(0);
+    // Its own chain tells which is its newest, whatever its clock said.
+    let own = good.iter().enumerate();
+    let own = own.filter(|(_, (_, entry, _))| entry.device == source.device);
+    let own = own.max_by_key(|(_, (_, entry, _))| entry.seq);
+    let at = own.map_or(0, |(at, _)| at);
     (at < good.len()).then(|| good.swap_remove(at))
 }
 
@@ -104,14 +110,16 @@ pub(crate) fn beside(
         }),
         None => {
             let (good, ..) = yardstick(chains, source)?;
-            is_ours(chains, &good).then(|| What::Unpin(vec![good]))
+            is_guarded(chains, &good, &source.device).then(|| What::Unpin(vec![good]))
         }
     }
 }
 
-fn is_ours(chains: &Chains, id: &Id) -> bool {
+/// Whether the guard pinned this snapshot for that device. What it pinned for another one stays.
+fn is_guarded(chains: &Chains, id: &Id, device: &[u8; 16]) -> bool {
+    let is_guards = |what: &What| matches!(what, What::Pin { reason, .. } if reason == REASON);
     let pin = chains.pin(id);
-    pin.is_some_and(|entry| matches!(&entry.what, What::Pin { reason, .. } if reason == REASON))
+    pin.is_some_and(|entry| entry.device == *device && is_guards(&entry.what))
 }
 
 /// What says that a suspect snapshot of this source is as it should be, so that it is what the next one is measured by, and
@@ -156,7 +164,7 @@ pub fn accept(chains: &Chains, source: &str, id: Id) -> Result<Vec<What>> {
     said.reverse();
     let pinned = all
         .iter()
-        .filter(|(id, _, snapshot)| of_source(snapshot) && is_ours(chains, id));
+        .filter(|(id, _, snapshot)| of_source(snapshot) && is_guarded(chains, id, &entry.device));
     let pinned: Vec<Id> = pinned.map(|(id, ..)| *id).collect();
     said.extend((!pinned.is_empty()).then_some(What::Unpin(pinned)));
     Ok(said)

@@ -17,11 +17,9 @@ use crate::format::chain::Entry;
 use crate::format::snapshot::Snapshot;
 use crate::id::Id;
 use crate::repo::chain::Chains;
+use crate::repo::snapshots::is_ahead;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-
-/// A date so far ahead of now is wrong.
-const AHEAD_MAX: i64 = 24 * 3600;
 
 /// What retention has to know of a snapshot.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -90,7 +88,7 @@ fn wrong_times(chains: &Chains, now: i64) -> BTreeSet<Id> {
     for (id, entry) in all {
         let seconds = entry.time.seconds;
         let follows = before.filter(|(device, _)| *device == entry.device);
-        let ahead = seconds > now.saturating_add(AHEAD_MAX);
+        let ahead = is_ahead(entry, now);
         if ahead || follows.is_some_and(|(_, before)| seconds < before) {
             wrong.insert(*id);
         }

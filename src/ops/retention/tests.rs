@@ -277,8 +277,8 @@ fn o3_snapshots_from_the_future_push_out_nothing() {
     assert_eq!(
         standings,
         [
-            (1, Standing::WrongTime),
             (0, Standing::Good),
+            (1, Standing::WrongTime),
             (2, Standing::Good)
         ]
     );
