@@ -134,6 +134,8 @@ mod tidying;
 mod tight;
 /// What takes a removal back, and when it is too late.
 mod undelete;
+/// Readings that are wrong now and then.
+mod unsteady;
 /// A small world for one test.
 mod util;
 /// A source, a repository in memory and a target, for tests of the library.

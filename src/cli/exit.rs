@@ -96,6 +96,8 @@ pub fn code_of(kind: Kind) -> u8 {
 /// What remains to be said of a run that did its work.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Outcome {
+    /// Two readings of the same object differ.
+    Unsteady,
     /// Some source entries were skipped, or something could not be applied.
     Skipped,
     /// A source has collapsed.
@@ -210,6 +212,7 @@ impl Ending {
 
 fn outcome_code(outcome: Outcome) -> (u8, &'static str) {
     match outcome {
+        Outcome::Unsteady => (1, json::kind_name(Kind::Other)),
         Outcome::Skipped => (3, "skipped"),
         Outcome::Suspect => (3, "suspect"),
         Outcome::Behind => (4, "behind"),

@@ -77,8 +77,14 @@ impl Others {
                 asked = unknown();
                 continue;
             }
-            match store.get(name, bytes_max(name.folder())) {
-                Ok(bytes) if check_name(&**store, name, &bytes).is_ok() => {
+            let whole = |bytes: &[u8]| check_name(&**store, name, bytes).is_ok();
+            let mut read = store.get(name, bytes_max(name.folder()));
+            // What nobody has is given up for good: one bad reading is not believed.
+            if matches!(&read, Ok(bytes) if !whole(bytes)) {
+                read = store.get(name, bytes_max(name.folder()));
+            }
+            match read {
+                Ok(bytes) if whole(&bytes) => {
                     return Asked::Given(bytes, store.location().to_string());
                 }
                 Ok(_) => {}

@@ -152,7 +152,8 @@ pub fn mirrors(
         end(context, others.count() as u64, done);
         return search::run(context, (opened, &held), args.dry_run, done);
     }
-    end(context, left.len() as u64, done);
+    let spoilt: BTreeSet<&Id> = reports.iter().flat_map(|(_, it)| &it.spoilt).collect();
+    end(context, (left.len() + spoilt.len()) as u64, done);
     if left.iter().any(|name| name.folder() == Folder::Entries) {
         let next = "heirloom heal --find-snapshots looks in the packs for what their entries named";
         context.ui().line(next);
@@ -282,6 +283,10 @@ fn without_key(args: &Wanted, context: &Context, done: &mut Done) -> Result<()> 
 /// What is still damaged, and not because nobody has it.
 fn unfinished<'a>(mirror: &str, mut all: impl Iterator<Item = &'a Healed>, done: &mut Done) {
     let mut all: Vec<_> = all.by_ref().collect();
+    if all.contains(&&Healed::Unstable) {
+        let what = format!("two readings of something on {mirror} differ");
+        done.add(Outcome::Unsteady, what);
+    }
     all.retain(|healed| matches!(healed, Healed::Stays | Healed::Unasked(_)));
     if all.contains(&&Healed::Stays) {
         let what = format!("{mirror} has what only a delete mends");

@@ -145,6 +145,7 @@ fn everything(
     let look = Look::at(&mirror.repo, &**context.ui())?;
     let mut known = Known::read(&look, context.host().now().seconds)?;
     let (mut report, bad) = objects(context, &look, &known.scope(None), level)?;
+    tell::unsteady(&mirror.name, &report, done);
     history.judge(context, (mirror, &look), &mut report, done);
     if level != Level::Structure {
         let what = (&mirror.name[..], &look, &report);

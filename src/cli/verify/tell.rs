@@ -216,3 +216,12 @@ pub fn others(context: &Context, newer: u64, strangers: u64) {
         ));
     }
 }
+
+/// That objects were bad at one reading and good at the next.
+pub(super) fn unsteady(mirror: &str, report: &Report, done: &mut Done) {
+    if !report.unsteady.is_empty() {
+        let count = counted(report.unsteady.len() as u64, "object", "objects");
+        let what = format!("two readings of {count} on {mirror} differ");
+        done.add(Outcome::Unsteady, what);
+    }
+}

@@ -22,6 +22,7 @@ pub fn packs(reports: &[(&Mirror, &Report)]) -> BTreeSet<Id> {
     for (_, report) in reports {
         let packs = report.left().filter(|name| name.folder() == Folder::Packs);
         lost.extend(packs.filter_map(|name| Id::from_hex(name.leaf())));
+        lost.extend(&report.spoilt);
     }
     lost
 }

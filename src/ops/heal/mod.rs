@@ -62,6 +62,8 @@ pub struct Report {
     pub parity: Brought,
     /// What is not as it should be and cannot be mended from another mirror.
     pub still: Vec<Name>,
+    /// The packs among them: they have the bytes of their names, so that no mirror has them otherwise.
+    pub spoilt: BTreeSet<Id>,
     /// Whether everything was read, and when what is there was read back before that.
     pub everything: bool,
     /// See there.

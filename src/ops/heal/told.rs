@@ -58,10 +58,11 @@ pub fn healed(
         level: Level::Content,
         workers: options.workers,
     };
-    let (looked, _) = verify::objects(&look, &known.scope(Some(only)), &options, by.monitor)?;
+    let (looked, spoilt) = verify::objects(&look, &known.scope(Some(only)), &options, by.monitor)?;
     let bad: BTreeSet<_> = looked.damaged.iter().map(|damage| &damage.name).collect();
     let (still, again): (Vec<&Name>, _) = unsure.into_iter().partition(|name| bad.contains(name));
     report.still = still.into_iter().cloned().collect();
+    report.spoilt = spoilt.spoilt.into_iter().collect();
     good.extend(again.into_iter().cloned());
     Ok(good)
 }

@@ -96,6 +96,8 @@ pub struct Report {
     pub good: Vec<[u8; 8]>,
     /// Objects that the time was too short for.
     pub unread: u64,
+    /// Objects that were bad at one reading and good at the next.
+    pub unsteady: Vec<Name>,
     /// Packs lie there and no entry at all.
     pub nameless: bool,
     /// Entries that were visible and are gone, though nobody removed them.
@@ -334,6 +336,15 @@ pub fn unlisted(entries: &[Id], report: &mut Report, monitor: &dyn Monitor) {
             damaged(report, name, Error::new(Kind::Damaged, what), monitor);
         }
     }
+}
+
+/// Tells that an object was bad at one reading and good at the next: it is not the disk that is to blame.
+pub(crate) fn unsteady(repo: &Repo, name: Name, report: &mut Report, monitor: &dyn Monitor) {
+    let at = repo.store().location();
+    let what = format!("two readings of {name} on {at} differ: memory, cable or controller");
+    let hint = "test this machine's memory, or try another machine";
+    monitor.problem(&Error::new(Kind::Other, what).hint(hint));
+    report.unsteady.push(name);
 }
 
 pub(crate) fn damaged(report: &mut Report, name: Name, error: Error, monitor: &dyn Monitor) {

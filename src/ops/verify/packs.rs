@@ -14,7 +14,7 @@ use crate::monitor::{Counter, Monitor};
 use crate::name::{Folder, Name};
 use crate::ops::credits::Credits;
 use crate::ops::verify::trees::Bad;
-use crate::ops::verify::{Damage, Level, Options, Report};
+use crate::ops::verify::{Damage, Level, Options, Report, unsteady};
 use crate::repo::Repo;
 use crate::repo::index::directories::pack_directory;
 use crate::repo::index::row::directory_sum;
@@ -54,6 +54,17 @@ struct Found {
     bad: Vec<[u8; 16]>,
     /// It was listed and is not there any more.
     gone: bool,
+    /// Its bytes are those of its name, so that what is wrong is inside.
+    named: bool,
+    /// It was bad at the first reading and is good at the second.
+    unsteady: bool,
+}
+
+impl Found {
+    fn is_bad(&self) -> bool {
+        let wrong = self.wrong.as_ref();
+        wrong.is_some_and(|error| error.kind() == Kind::Damaged) || !self.bad.is_empty()
+    }
 }
 
 struct Tools {
@@ -115,6 +126,10 @@ impl Packs<'_> {
             bad.gone.insert(*id);
             return;
         }
+        if found.unsteady {
+            let name = Name::hashed(Folder::Packs, &id.to_hex());
+            unsteady(self.repo, name, report, self.monitor);
+        }
         report.objects += 1;
         report.packs += 1;
         report.bytes += found.bytes;
@@ -145,6 +160,9 @@ impl Packs<'_> {
             return;
         }
         bad.packs.insert(*id);
+        if found.named {
+            bad.spoilt.insert(*id);
+        }
         let error = error.during(name.to_string());
         self.monitor.problem(&error);
         report.damaged.push(Damage {
@@ -153,7 +171,20 @@ impl Packs<'_> {
         });
     }
 
+    /// Reads a pack, and once more if it seems bad: it may be the reading that is.
     fn pack(&self, id: &Id, len: u64, tools: &mut Tools) -> Result<Found> {
+        let first = self.read(id, len, tools)?;
+        if !first.is_bad() {
+            return Ok(first);
+        }
+        let again = self.read(id, len, tools)?;
+        Ok(Found {
+            unsteady: !again.is_bad() && !again.gone,
+            ..again
+        })
+    }
+
+    fn read(&self, id: &Id, len: u64, tools: &mut Tools) -> Result<Found> {
         let mut found = Found::default();
         let checked = match self.options.level {
             Level::Structure => pack_directory(self.repo, id, len).map(|(_, directory)| {
@@ -196,6 +227,7 @@ impl Packs<'_> {
             }
             return Err(Error::new(Kind::Damaged, "its bytes do not match its name"));
         }
+        found.named = true;
         Ok(())
     }
 

@@ -17,7 +17,7 @@ use crate::limits::TEXT_BYTES_MAX;
 use crate::mirror::{parity, scrub};
 use crate::monitor::{Counter, Monitor};
 use crate::name::{Folder, Name};
-use crate::ops::verify::{Level, Report, Scope, damaged};
+use crate::ops::verify::{Level, Report, Scope, damaged, unsteady};
 use crate::repo::Repo;
 use crate::repo::ledger;
 use crate::rescue;
@@ -49,7 +49,14 @@ pub fn run(
         report.objects += 1;
         report.bytes += listed.len;
         monitor.count(Counter::Objects, 1);
-        match check(repo, name) {
+        let mut checked = check(repo, name);
+        if matches!(&checked, Err(error) if error.kind() == Kind::Damaged) {
+            checked = check(repo, name);
+            if checked.is_ok() {
+                unsteady(repo, name.clone(), report, monitor);
+            }
+        }
+        match checked {
             Ok(()) => report.good.extend(known),
             Err(error) if error.kind() == Kind::TooNew => report.newer += 1,
             Err(error) if error.kind() == Kind::Damaged => {

@@ -37,6 +37,8 @@ pub struct Bad {
     pub packs: HashSet<Id>,
     /// Blobs found bad in a pack: pack and first half of the id.
     pub blobs: HashSet<(Id, [u8; 16])>,
+    /// Those of `packs` that are themselves not what they should be, whatever an index says of them.
+    pub spoilt: HashSet<Id>,
     /// Packs that a prune let go while they were read; what is needed of them lies elsewhere.
     pub gone: HashSet<Id>,
 }
