@@ -549,3 +549,40 @@ fn x3_a_cache_from_before_anothers_collection_is_leant_on_by_nobody() {
         .restore(&loader_now, first.1, &world.job.path, &target);
     drop(loader);
 }
+
+/// A place turns out to decide between two after all, while somebody is at work there who does not know.
+#[test]
+fn a_place_is_not_taken_to_decide_while_somebody_is_at_work_there() {
+    let world = world(&[0]);
+    let with = |put_if_absent| {
+        let abilities = Abilities {
+            put_if_absent,
+            delete: true,
+            ranges: true,
+        };
+        MemoryStore::with_abilities("place", abilities)
+    };
+    let first = world.places(&[0]);
+    let plain = with(false);
+    let decides = |store: &MemoryStore| {
+        let store: Arc<dyn Store> = Arc::new(store.clone());
+        world.client.plant(&first, Arc::clone(&store)).unwrap();
+        let repo = world.stranger(store).open().unwrap();
+        repo.mirror().unwrap().cas
+    };
+    assert!(!decides(&plain));
+    let host: Arc<dyn heirloom::host::Host> = TestHost::new(600, "other");
+    let repo = world.stranger(Arc::new(plain.clone())).open().unwrap();
+    let writer = heirloom::repo::Writer {
+        device: [9; 16],
+        started_ns: 1,
+    };
+    let session = heirloom::repo::publish::Session::begin(&repo, &host, writer, "backup");
+    let session = session.unwrap();
+    let better = with(true);
+    better.replace(plain.contents());
+    assert!(!decides(&better), "its plain put would go over an ABORT");
+    session.end(&Collected::default());
+    better.replace(plain.contents());
+    assert!(decides(&better));
+}

@@ -5,6 +5,7 @@ use crate::several::World;
 use crate::world::noise;
 use heirloom::error::Kind;
 use heirloom::id::Id;
+use heirloom::store::Store;
 use std::collections::BTreeSet;
 use std::fs;
 use std::sync::{Arc, Mutex};
@@ -178,4 +179,35 @@ fn marks_that_come_to_a_full_mirror_together_are_carried_out_by_turns() {
 fn packs_of(disk: &Disk) -> BTreeSet<Id> {
     let names = packs(&disk.inner).into_iter();
     names.filter_map(|name| Id::from_hex(name.leaf())).collect()
+}
+
+/// A little room for a mark is made of what can be made again. What an index run tells of a pack that is lost cannot.
+#[test]
+fn no_room_is_made_of_what_alone_tells_of_a_lost_pack() {
+    let mut world = World::new();
+    let large = world.job.path.join("large");
+    fs::write(&large, noise(99, 200_000)).unwrap();
+    let before = packs(&world.stores[0]);
+    world.backup(&[0]);
+    let after = packs(&world.stores[0]);
+    let contents = world.stores[0].contents();
+    let lost = after
+        .difference(&before)
+        .max_by_key(|name| contents[*name].len());
+    let lost = lost.unwrap().clone();
+    world.change(1);
+    let other = world.job.path.join("goes");
+    fs::write(&other, noise(98, 200_000)).unwrap();
+    let gone = world.backup(&[0]);
+    fs::remove_file(&other).unwrap();
+    world.backup(&[0]);
+    forget(&mut world, &[0], &[gone]);
+    world.stores[0].delete(&lost).unwrap();
+    let full = disk(&world, 0);
+    let places = vec![place("one", &full)];
+    drop(try_prune(&world.client, &places));
+    assert!(*full.refused.lock().unwrap() > 0, "there was room");
+    let look = world.device().look_all(&places);
+    let missing: Vec<String> = look.index.missing().iter().map(Id::to_hex).collect();
+    assert_eq!(missing, [lost.leaf()], "nobody knows of it any more");
 }

@@ -116,6 +116,8 @@ impl Repo {
             }
         }
         let old = marker.and_then(|bytes| open_marker(&self.opener, &bytes).ok());
+        // Who began where nothing could be decided commits with a plain put: over an ABORT, if one could be written now.
+        let was_cas = old.as_ref().is_none_or(|record| record.cas);
         let kept = old.map(|record| record.id).filter(|id| !taken.contains(id));
         let mut id = [0; 16];
         host.random(&mut id);
@@ -127,7 +129,7 @@ impl Repo {
             protocol: PROTOCOL,
             id: kept.unwrap_or(id),
             made: host.now().seconds,
-            cas: *cas,
+            cas: *cas && (was_cas || !has_intents(&*store)?),
             probe: probe.clone(),
             ..MirrorRecord::default()
         };
@@ -164,6 +166,15 @@ impl Repo {
         }
         Ok(false)
     }
+}
+
+fn has_intents(store: &dyn Store) -> Result<bool> {
+    let mut any = false;
+    store.list(Folder::Intents, &mut |_| {
+        any = true;
+        Ok(())
+    })?;
+    Ok(any)
 }
 
 /// Objects of a folder that are asked whose they are.

@@ -124,9 +124,10 @@ pub fn run(
         carried => Some(carried?),
     };
     // Before any slot goes: an intent without one is a session that has not ended.
-    collected.refused += waiting::clear(mirror, by)?;
+    let (refused, undecided) = waiting::clear(mirror, by)?;
+    collected.refused += refused;
     // Entries first: one whose packs have gone would stand in the way of whoever walks it.
-    delete_entries(mirror, &chains, &purged, &mut collected)?;
+    delete_entries(mirror, (&chains, &undecided), &purged, &mut collected)?;
     let Some((carried, presence)) = carried else {
         narrow::run(whole, mirror, (&listed, &marks), needed, by, &mut collected)?;
         return Ok(collected);
@@ -298,10 +299,10 @@ fn leaves(mirror: &Mirror, folder: Folder) -> Result<BTreeSet<String>> {
     Ok(leaves)
 }
 
-/// Deletes purged entries, and then the commit slots that list nothing else.
+/// Deletes purged entries, and then the commit slots that list nothing else: but for those that would leave an intent alone.
 fn delete_entries(
     mirror: &Mirror,
-    chains: &Chains,
+    (chains, undecided): (&Chains, &BTreeSet<String>),
     purged: &BTreeSet<Id>,
     collected: &mut Collected,
 ) -> Result<()> {
@@ -327,6 +328,9 @@ fn delete_entries(
         return Ok(());
     }
     for leaf in leaves(mirror, Folder::Commits)? {
+        if undecided.contains(&leaf) {
+            continue;
+        }
         let Some(name) = Name::new(Folder::Commits, &leaf) else {
             continue;
         };

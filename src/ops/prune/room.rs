@@ -3,8 +3,11 @@
 
 use crate::error::{Kind, Result};
 use crate::id::Id;
+use crate::monitor::Collected;
 use crate::name::{Folder, Name};
+use crate::repo::index::Index;
 use crate::repo::mirrors::Mirror;
+use crate::repo::presence::Presence;
 use std::collections::BTreeSet;
 
 /// How many objects go at the most; each has at least two pages.
@@ -39,8 +42,16 @@ fn make(mirror: &Mirror, goes: &BTreeSet<Id>) -> Result<()> {
             found.push(listed.name);
             Ok(())
         })?;
-        if folder == Folder::Parity {
-            found.retain(|name| Id::from_hex(name.leaf()).is_some_and(|id| goes.contains(&id)));
+        let named = |name: &Name, ids: &BTreeSet<Id>| {
+            Id::from_hex(name.leaf()).is_some_and(|id| ids.contains(&id))
+        };
+        match folder {
+            Folder::Parity => found.retain(|name| named(name, goes)),
+            Folder::Index => {
+                let spare = whole_runs(mirror)?;
+                found.retain(|name| named(name, &spare));
+            }
+            _ => {}
         }
         spare.append(&mut found);
     }
@@ -51,4 +62,17 @@ fn make(mirror: &Mirror, goes: &BTreeSet<Id>) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Index runs of which every pack lies there. One that names others is all that tells what is lost.
+fn whole_runs(mirror: &Mirror) -> Result<BTreeSet<Id>> {
+    let unheard = Collected::default();
+    let presence = Presence::read(&mirror.repo, &unheard)?;
+    let index = Index::open(&mirror.repo, &presence, &unheard, &mut |_| Ok(Vec::new()))?;
+    let lies = |(pack, len): &(Id, u64)| {
+        presence.packs().get(pack) == Some(len) || presence.is_tombed(pack)
+    };
+    let runs = index.runs().into_iter();
+    let whole = runs.filter(|(_, packs)| packs.iter().all(lies));
+    Ok(whole.map(|(run, _)| run).collect())
 }

@@ -190,11 +190,11 @@ fn abort(mirror: &Mirror, open: &Open, marks: &BTreeMap<Id, Mark>, by: By<'_>) -
 }
 
 /// Deletes the intents of sessions that were decided: whoever put them may have died before, or deletes nothing. Returns how
-/// many the place does not let go.
+/// many the place does not let go, and the leaves of the slots whose intents are still there.
 ///
 /// # Errors
 /// Those of the store.
-pub(super) fn clear(mirror: &Mirror, by: By<'_>) -> Result<u64> {
+pub(super) fn clear(mirror: &Mirror, by: By<'_>) -> Result<(u64, BTreeSet<String>)> {
     let store = mirror.repo.store();
     let mut slots = BTreeSet::new();
     store.list(Folder::Commits, &mut |listed| {
@@ -211,12 +211,16 @@ pub(super) fn clear(mirror: &Mirror, by: By<'_>) -> Result<u64> {
         Ok(())
     })?;
     let mut refused = 0;
+    let mut left = BTreeSet::new();
     for name in decided {
-        match store.delete(&name) {
-            Err(error) if error.kind() == Kind::Refused => refused += 1,
-            Err(error) => by.monitor.problem(&error),
-            Ok(()) => {}
+        let Err(error) = store.delete(&name) else {
+            continue;
+        };
+        left.extend(session_of(name.leaf()).map(|(session, _)| to_hex(&session)));
+        match error.kind() {
+            Kind::Refused => refused += 1,
+            _ => by.monitor.problem(&error),
         }
     }
-    Ok(refused)
+    Ok((refused, left))
 }
