@@ -113,6 +113,11 @@ impl Error {
         matches!(self.kind, Kind::Damaged | Kind::NotFound | Kind::TooNew)
     }
 
+    /// Whether this object could not be read while others may be: it is at fault, or its place refuses it.
+    pub fn costs_one_object(&self) -> bool {
+        self.is_about_the_object() || matches!(self.kind, Kind::Other | Kind::Refused)
+    }
+
     /// The act and the thing.
     pub fn what(&self) -> &str {
         &self.what

@@ -111,6 +111,8 @@ mod servers;
 /// One repository on three mirrors that can fail.
 #[path = "util/several.rs"]
 mod several;
+/// A mirror that stops answering.
+mod silent;
 /// Devices and mirrors in bad weather.
 mod sim;
 /// Many key slots, and secrets that were in use once.

@@ -142,7 +142,8 @@ pub fn run(args: &RestoreArgs, context: &Context) -> Result<Done> {
     if args.dry_run {
         tell_plan(context, &jobs, &sum);
     } else {
-        tell(context, &sum, seconds, &mut done);
+        let silent = opened.whole().store().silent();
+        tell(context, &sum, (seconds, silent), &mut done);
         kept::tell_served(context, &opened);
     }
     Ok(done)
@@ -315,7 +316,7 @@ fn free_space(target: &Path) -> Option<u64> {
     Some(stat.f_bavail.saturating_mul(stat.f_frsize))
 }
 
-fn tell(context: &Context, sum: &Report, seconds: f64, done: &mut Done) {
+fn tell(context: &Context, sum: &Report, (seconds, silent): (f64, Option<Error>), done: &mut Done) {
     let ui = context.ui();
     for loss in &sum.losses {
         let bytes: u64 = loss.ranges.iter().map(|(_, len)| len).sum();
@@ -330,6 +331,7 @@ fn tell(context: &Context, sum: &Report, seconds: f64, done: &mut Done) {
             path: escape(&loss.path),
             path_base64: json::exact(&loss.path),
             snapshots: Vec::new(),
+            more_snapshots: 0,
             ranges: loss.ranges.clone(),
             bytes,
         });
@@ -346,7 +348,10 @@ fn tell(context: &Context, sum: &Report, seconds: f64, done: &mut Done) {
     ));
     let mut next = String::new();
     if !sum.losses.is_empty() {
-        next = format!("heirloom verify{}", context.same_repository());
+        next = match silent {
+            None => format!("heirloom verify{}", context.same_repository()),
+            Some(_) => "the same command again when every mirror answers".to_owned(),
+        };
         let incomplete = format!(
             "{} not whole",
             counted(sum.losses.len() as u64, "file", "files")

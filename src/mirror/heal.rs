@@ -25,6 +25,8 @@ pub enum Healed {
     Anew,
     /// It is parity, and its object is gone.
     Removed,
+    /// It is an index run that nobody has, and went: what it says is made again from the packs.
+    Remade,
     /// It is a copy of a key slot, made again from the other one or from what this device has.
     Copied,
     /// It is an entry that no commit slot listed any more, and one lists it again.

@@ -95,7 +95,7 @@ pub fn run(store: &dyn Store, workers: usize, monitor: &dyn Monitor) -> Result<S
             match result {
                 Ok(()) => {}
                 Err(error) if error.kind() == Kind::TooNew => found.newer += 1,
-                Err(error) if matches!(error.kind(), Kind::Damaged | Kind::NotFound) => {
+                Err(error) if error.costs_one_object() => {
                     monitor.problem(&error);
                     found.damaged.push((listed.name.clone(), error));
                 }

@@ -156,6 +156,13 @@ impl Store for MirrorSet {
         stores.cloned().collect()
     }
 
+    fn silent(&self) -> Option<Error> {
+        let (address, why) = self.away().into_iter().next()?;
+        let what = format!("{address} stopped answering");
+        let error = Error::new(Kind::Unreachable, what).because(why);
+        Some(error.hint("run it again when that mirror is there"))
+    }
+
     fn get_into(&self, name: &Name, len_max: u64, into: &mut Vec<u8>) -> Result<()> {
         let mut ask = |member: &Member| {
             member.store.get_into(name, len_max, into)?;

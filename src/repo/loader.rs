@@ -361,10 +361,11 @@ pub fn expand_block(
     }
 }
 
-/// A pack that was listed a while ago and is gone is as good as damaged: another copy may serve, and nothing ends.
+/// A pack that was listed a while ago and is gone, or that its place refuses, is as good as damaged: another copy may serve,
+/// and nothing ends.
 fn gone_is_damage(error: Error) -> Error {
     match error.kind() {
-        Kind::NotFound => error.with_kind(Kind::Damaged),
+        Kind::NotFound | Kind::Other | Kind::Refused => error.with_kind(Kind::Damaged),
         _ => error,
     }
 }

@@ -30,7 +30,7 @@ pub mod webdav;
 #[cfg(feature = "remote")]
 mod wire;
 
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::name::{Folder, Name};
 use std::fmt;
 use std::ops::{Deref, Range};
@@ -174,6 +174,11 @@ pub trait Store: Send + Sync {
         Vec::new()
     }
 
+    /// Who of several does not answer any more, as the error that says so. What they alone have seems absent since.
+    fn silent(&self) -> Option<Error> {
+        None
+    }
+
     /// Removes what this device left half done when it was interrupted; what a running process still writes may stay.
     fn sweep(&self) -> Result<()> {
         Ok(())
@@ -211,6 +216,10 @@ impl<S: Store + ?Sized> Store for Arc<S> {
 
     fn copies(&self) -> Vec<Arc<dyn Store>> {
         (**self).copies()
+    }
+
+    fn silent(&self) -> Option<Error> {
+        (**self).silent()
     }
 
     fn sweep(&self) -> Result<()> {

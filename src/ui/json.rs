@@ -103,6 +103,9 @@ pub enum Event<'a> {
         #[serde(skip_serializing_if = "Option::is_none")]
         path_base64: Option<String>,
         snapshots: Vec<String>,
+        /// Those that are not named.
+        #[serde(skip_serializing_if = "is_none")]
+        more_snapshots: u64,
         ranges: Vec<(u64, u64)>,
         bytes: u64,
     },
@@ -335,6 +338,11 @@ fn base64(bytes: &[u8]) -> String {
         }
     }
     text
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "as serde asks for it")]
+fn is_none(count: &u64) -> bool {
+    *count == 0
 }
 
 #[cfg(test)]

@@ -273,3 +273,61 @@ fn a_pack_that_has_its_name_and_is_bad_inside_is_given_up_and_sent_again() {
     env.run(["restore", "latest", "-t", "back"]).expect(0);
     env.run(["heal"]).expect(0);
 }
+
+/// As a disk does whose file system is damaged there: what cannot be opened costs itself, and is mended like any other.
+#[test]
+fn an_object_that_cannot_even_be_opened_does_not_end_the_work() {
+    let env = env();
+    let pack = packs(&env.path("one")).remove(0);
+    let entry = fs::read_dir(env.path("one/entries")).unwrap().next();
+    for path in [&pack, &entry.unwrap().unwrap().path()] {
+        fs::remove_file(path).unwrap();
+        std::os::unix::fs::symlink("nowhere", path).unwrap();
+    }
+    let ran = env.run(["verify", "-M", "one"]).expect(5);
+    assert!(
+        ran.out().contains("2 damaged or missing") || ran.out().contains("2 objects"),
+        "{ran}"
+    );
+    env.run(["restore", "latest", "-t", "back"]).expect(0);
+    env.run(["heal"]).expect(0);
+    env.run(["verify"]).expect(0);
+}
+
+#[test]
+fn an_index_run_that_nobody_has_is_made_again_and_that_is_all() {
+    let env = env();
+    env.run(["mirror", "remove", "two"]).expect(0);
+    for (path, _) in contents(&env.path("one/index")) {
+        ruin(&env.path("one/index").join(path));
+    }
+    fs::remove_dir_all(env.path("one/parity")).unwrap();
+    env.run(["verify"]).expect(5);
+    let ran = env.run(["heal"]).expect(0);
+    assert!(ran.out().contains("is made again from the packs"), "{ran}");
+    env.run(["backup", "photos"]).expect(0);
+    env.run(["verify"]).expect(0);
+    env.run(["restore", "latest", "-t", "back"]).expect(0);
+}
+
+#[test]
+fn of_many_snapshots_that_share_a_loss_some_are_named_and_all_are_counted() {
+    let env = env();
+    env.run(["mirror", "remove", "two"]).expect(0);
+    for number in 0..18 {
+        env.write("photos/more", format!("{number}").as_bytes());
+        env.run(["backup", "photos"]).expect(0);
+    }
+    ruin(&packs(&env.path("one"))[0]);
+    fs::remove_dir_all(env.path("one/parity")).unwrap();
+    let ran = env.run(["verify", "--json"]).expect(5);
+    let losses = ran.events();
+    let losses: Vec<_> = losses.iter().filter(|it| it["event"] == "loss").collect();
+    assert!(!losses.is_empty(), "{ran}");
+    for loss in losses {
+        assert_eq!(loss["snapshots"].as_array().unwrap().len(), 16, "{loss}");
+        assert_eq!(loss["more_snapshots"], 4, "{loss}");
+    }
+    let ran = env.run(["verify"]).expect(5);
+    assert!(ran.out().contains(" in 20 snapshots"), "{ran}");
+}

@@ -329,6 +329,8 @@ fn tell_objects<'a>(
             Healed::Anew => "made again from its object, read back: ok".to_owned(),
             Healed::Removed if dry_run => "belongs to nothing, would be removed".to_owned(),
             Healed::Removed => "belonged to nothing, removed".to_owned(),
+            Healed::Remade if dry_run => "would go, and be made again from the packs".to_owned(),
+            Healed::Remade => "went, and is made again from the packs".to_owned(),
             Healed::Copied if dry_run => "would be made again from another copy".to_owned(),
             Healed::Copied => "made again from another copy".to_owned(),
             Healed::Listed if dry_run => "would be listed again by a new commit slot".to_owned(),

@@ -169,8 +169,9 @@ pub fn verified(context: &Context, report: &Report, level: Level, seconds: f64, 
 pub fn losses(context: &Context, report: &Report) {
     for loss in &report.losses {
         let snapshots: Vec<_> = loss.snapshots.iter().map(|id| id.short()).collect();
-        let shown = if snapshots.len() > 3 {
-            counted(snapshots.len() as u64, "snapshot", "snapshots")
+        let count = snapshots.len() as u64 + loss.more;
+        let shown = if count > 3 {
+            counted(count, "snapshot", "snapshots")
         } else {
             snapshots.join(" ")
         };
@@ -185,6 +186,7 @@ pub fn losses(context: &Context, report: &Report) {
             path: escape(&loss.path),
             path_base64: json::exact(&loss.path),
             snapshots: loss.snapshots.iter().map(|id| id.to_hex()).collect(),
+            more_snapshots: loss.more,
             ranges: Vec::new(),
             bytes: loss.bytes,
         });

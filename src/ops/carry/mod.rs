@@ -110,6 +110,11 @@ pub fn run(
     if carried.fetched > 0 {
         bring_runs(whole, repo, presence, by)?;
     }
+    if wanted.lost > 0
+        && let Some(silent) = whole.repo.store().silent()
+    {
+        return Err(silent);
+    }
     carried.lost = wanted.lost;
     if !wanted.unpack.is_empty() {
         let index = Arc::new(Index::open(repo, presence, by.monitor, &mut |_| {
@@ -191,6 +196,15 @@ fn fetch(
             continue;
         };
         let name = Name::hashed(Folder::Packs, &pack.to_hex());
+        // It may have come since the others were listed; something may lean on it by now.
+        if repo
+            .store()
+            .get_range(&name, len.saturating_sub(1)..*len)
+            .is_ok()
+        {
+            presence.add(*pack, *len);
+            continue;
+        }
         let from = &**whole.repo.store();
         match copy(&[from], &**repo.store(), &name, Wrong::Removed, &mut buffer) {
             Ok(_) => {

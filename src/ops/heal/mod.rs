@@ -214,19 +214,23 @@ fn objects(
             }
             continue;
         }
-        let mut healed = heal.object(&name)?;
+        let healed = match heal.object(&name) {
+            // Its place refuses this one, and may not the next.
+            Err(error) if error.costs_one_object() => {
+                by.monitor.problem(&error);
+                report.still.push(name);
+                continue;
+            }
+            healed => healed?,
+        };
         // Read again it has the bytes of its name, so whatever is wrong is not for another mirror to mend.
         if healed == Healed::Unstable && found.told.contains(&name) {
             continue;
         }
-        // An index run can be made again from the packs, so one that nobody has goes.
-        if name.folder() == Folder::Index
-            && healed == Healed::Left
-            && !options.dry_run
-            && !discard(&**repo.store(), &name)?
-        {
-            healed = Healed::Stays;
-        }
+        let healed = match healed {
+            Healed::Left if name.folder() == Folder::Index => remake(&heal, &name)?,
+            healed => healed,
+        };
         report.objects.push((name, healed));
     }
     // After their objects, of which they are made.
@@ -240,6 +244,14 @@ fn objects(
         }
     }
     Ok(())
+}
+
+/// An index run that nobody has goes: it can be made again from the packs.
+fn remake(heal: &Heal<'_>, name: &Name) -> Result<Healed> {
+    match heal.dry_run || discard(heal.target, name)? {
+        true => Ok(Healed::Remade),
+        false => Ok(Healed::Stays),
+    }
 }
 
 /// What the mirror itself or this device has a second copy of: key slots and entries.

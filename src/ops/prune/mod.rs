@@ -256,7 +256,8 @@ fn survey(
 ) -> Result<Survey> {
     let look = Look::at(&mirrors.whole, by.monitor)?;
     let now = by.host.now().seconds;
-    require::all(&look, now, options)?;
+    let required = require::all(&look, now, options);
+    required.map_err(|error| silent_or(&look.repo, error))?;
     let removed = author.removed_since(&look.chains, now)?;
     let over = |since: i64| since.saturating_add(options.grace) <= now;
     let purged: BTreeSet<Id> = removed
@@ -284,6 +285,14 @@ impl Survey {
         let here = |id: &&Id| self.look.chains.entry(id).is_some();
         plan.entries = self.purged.iter().filter(here).copied().collect();
         Ok(plan)
+    }
+}
+
+/// What seems to be missing or damaged may be on a mirror that does not answer: then that is what is wrong.
+fn silent_or(whole: &Repo, error: Error) -> Error {
+    match whole.store().silent() {
+        Some(silent) if error.is_about_the_object() => silent.during("find what is needed"),
+        _ => error,
     }
 }
 
@@ -331,7 +340,7 @@ fn walk(
                     }
                 };
                 let what = format!("find what snapshot {} needs", id.short());
-                return Err(error.during(what).hint(next));
+                return Err(silent_or(&look.repo, error.during(what).hint(next)));
             }
             other => other?,
         }

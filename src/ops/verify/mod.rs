@@ -375,5 +375,9 @@ pub fn snapshots(look: &Look, bad: &Bad, report: &mut Report, monitor: &dyn Moni
     }
     report.newer += walk.newer;
     report.losses = walk.losses();
-    Ok(())
+    match look.repo.store().silent() {
+        // They may be whole there.
+        Some(silent) if !report.losses.is_empty() => Err(silent.during("say what is lost")),
+        _ => Ok(()),
+    }
 }

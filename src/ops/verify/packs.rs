@@ -63,7 +63,7 @@ struct Found {
 impl Found {
     fn is_bad(&self) -> bool {
         let wrong = self.wrong.as_ref();
-        wrong.is_some_and(|error| error.kind() == Kind::Damaged) || !self.bad.is_empty()
+        wrong.is_some_and(|error| error.kind() != Kind::TooNew) || !self.bad.is_empty()
     }
 }
 
@@ -197,7 +197,7 @@ impl Packs<'_> {
         match checked {
             Ok(()) => {}
             Err(error) if error.kind() == Kind::NotFound => found.gone = true,
-            Err(error) if matches!(error.kind(), Kind::Damaged | Kind::TooNew) => {
+            Err(error) if error.costs_one_object() => {
                 found.wrong = Some(error);
             }
             Err(error) => return Err(error),

@@ -50,7 +50,7 @@ pub fn run(
         report.bytes += listed.len;
         monitor.count(Counter::Objects, 1);
         let mut checked = check(repo, name);
-        if matches!(&checked, Err(error) if error.kind() == Kind::Damaged) {
+        if matches!(&checked, Err(error) if error.costs_one_object()) {
             checked = check(repo, name);
             if checked.is_ok() {
                 unsteady(repo, name.clone(), report, monitor);
@@ -59,11 +59,11 @@ pub fn run(
         match checked {
             Ok(()) => report.good.extend(known),
             Err(error) if error.kind() == Kind::TooNew => report.newer += 1,
-            Err(error) if error.kind() == Kind::Damaged => {
-                damaged(report, name.clone(), error, monitor);
-            }
             // Intents come and go while we look.
             Err(error) if error.kind() == Kind::NotFound => {}
+            Err(error) if error.costs_one_object() => {
+                damaged(report, name.clone(), error, monitor);
+            }
             Err(error) => return Err(error),
         }
         if matches!(name.folder(), Folder::Top | Folder::Keys | Folder::Keys2) {

@@ -16,6 +16,9 @@ use crate::repo::loader::Loader;
 use crate::repo::view::{self, Nodes};
 use std::collections::{BTreeMap, HashSet};
 
+/// So many snapshots are named with each loss.
+const SNAPSHOTS_NAMED: usize = 16;
+
 /// A file or folder of which something cannot be restored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Loss {
@@ -23,11 +26,18 @@ pub struct Loss {
     pub source: String,
     /// Its path in the snapshot.
     pub path: Vec<u8>,
-    /// The snapshots that hold it so, oldest first.
+    /// The snapshots that hold it so, oldest first, but for those in `more`.
     pub snapshots: Vec<Id>,
+    /// How many snapshots more hold it so: of a thousand that share a loss not each is named with each file.
+    pub more: u64,
     /// Bytes that are lost; 0 where the extent is unknown, as with a folder's listing.
     pub bytes: u64,
 }
+
+/// One version of a file: source, path, and what its content is.
+type Version = (String, Vec<u8>, [u8; 16]);
+/// A loss, and the snapshot that was counted last.
+type Counted = (Loss, Option<Id>);
 
 /// What the reading of packs found bad.
 #[derive(Default)]
@@ -49,7 +59,7 @@ pub struct Walk<'a> {
     bad: &'a Bad,
     monitor: &'a dyn Monitor,
     whole: HashSet<[u8; 16]>,
-    losses: BTreeMap<(String, Vec<u8>, [u8; 16]), Loss>,
+    losses: BTreeMap<Version, Counted>,
     /// Whether the snapshot that was asked for last has been purged since it was looked at.
     purged: Option<(Id, bool)>,
     /// Trees walked.
@@ -144,7 +154,7 @@ impl<'a> Walk<'a> {
 
     /// Losses by source and path.
     pub fn losses(self) -> Vec<Loss> {
-        self.losses.into_values().collect()
+        self.losses.into_values().map(|(loss, _)| loss).collect()
     }
 
     /// Whether a prune has taken the snapshot since it was looked at: its entry goes first.
@@ -175,16 +185,27 @@ impl<'a> Walk<'a> {
         let path = if path.is_empty() { b"/" } else { path }.to_vec();
         // Two versions of a file are two losses; one version in many snapshots is one.
         let version = hash::object_id(content).prefix();
-        let loss = self
+        let (loss, last) = self
             .losses
             .entry((source.to_owned(), path.clone(), version))
-            .or_insert_with(|| Loss {
-                source: source.to_owned(),
-                path,
-                snapshots: Vec::new(),
-                bytes,
+            .or_insert_with(|| {
+                let loss = Loss {
+                    source: source.to_owned(),
+                    path,
+                    snapshots: Vec::new(),
+                    more: 0,
+                    bytes,
+                };
+                (loss, None)
             });
-        loss.snapshots.push(snapshot);
+        // A damaged listing may be met twice in one snapshot.
+        if last.replace(snapshot) == Some(snapshot) {
+            return;
+        }
+        match loss.snapshots.len() < SNAPSHOTS_NAMED {
+            true => loss.snapshots.push(snapshot),
+            false => loss.more += 1,
+        }
     }
 
     /// Bytes of one node's content that cannot be had.

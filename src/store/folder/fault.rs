@@ -49,6 +49,17 @@ pub(super) fn failed(what: String, error: io::Error, root: &Path) -> Error {
     }
 }
 
+/// What keeps one object from being opened and says nothing of the others: a bad sector under it, a link in its place, a
+/// file where its folder should be.
+pub(super) fn is_of_object(error: &io::Error) -> bool {
+    let code = Errno::from_io_error(error);
+    // EUCLEAN is what file systems answer whose own structures are damaged there.
+    matches!(
+        code,
+        Some(Errno::IO | Errno::UCLEAN | Errno::BADMSG | Errno::LOOP | Errno::NOTDIR)
+    )
+}
+
 pub(super) fn short_or(what: String, error: io::Error, root: &Path) -> Error {
     if error.kind() == io::ErrorKind::UnexpectedEof {
         return Error::new(Kind::Damaged, what).because("it became shorter while it was read");

@@ -21,7 +21,9 @@ mod temp;
 use crate::error::{Error, Kind, Result};
 use crate::name::{Folder, Name};
 use crate::store::folder::direct::{Direct, LARGE};
-use crate::store::folder::fault::{UNPLUGGED, failed, nothing_at, opening, short_or, unreadable};
+use crate::store::folder::fault::{
+    UNPLUGGED, failed, is_of_object, nothing_at, opening, short_or, unreadable,
+};
 use crate::store::folder::root::{Root, make_folder, make_one};
 use crate::store::folder::temp::{TEMP, Temps, is_half_written};
 use crate::store::{Abilities, Listed, Location, Payload, Placed, Store};
@@ -165,7 +167,14 @@ impl FolderStore {
         let fault = |error: io::Error| self.failed(self.location.reading(name), error);
         let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
         let open = || fs::openat(&self.root, name.path(), flags, Mode::empty());
-        let file = File::from(retry_on_intr(open).map_err(|error| fault(error.into()))?);
+        let opened = |error: Errno| {
+            let error = io::Error::from(error);
+            match is_of_object(&error) && self.root.is_there() {
+                true => Error::new(Kind::Damaged, self.location.reading(name)).because(error),
+                false => fault(error),
+            }
+        };
+        let file = File::from(retry_on_intr(open).map_err(opened)?);
         let found = file.metadata().map_err(fault)?;
         if found.is_file() {
             return Ok((file, found.len()));
