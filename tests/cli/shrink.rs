@@ -269,6 +269,8 @@ fn a_mirror_that_was_away_does_not_decide_alone_and_catches_up() {
         "{ran}"
     );
     assert_eq!(marks(&env), [(false, false), (false, true), (true, false)]);
+    let listed = env.run(["mirror", "list"]).expect(0);
+    assert!(!listed.out().contains("without parity"), "{listed}");
     // Each alone shows all three, whole.
     for mirror in ["first", "usb"] {
         let listed = env.run(["snapshots", "--mirror", mirror]).expect(0);

@@ -25,7 +25,7 @@ use crate::name::Name;
 use crate::ops::backup::attempt::Attempt;
 use crate::ops::backup::shrink::{Collapse, Shrink};
 use crate::ops::by::By;
-use crate::ops::sync;
+use crate::ops::{self, sync};
 use crate::repo::author::Author;
 use crate::repo::chain::Chains;
 use crate::repo::look::Look;
@@ -217,6 +217,11 @@ fn bring_all(look: &Look, mirror: &Mirror, author: &Author, by: By<'_>) -> Resul
     if !report.left.is_empty() {
         let what = format!("{} snapshots stay behind", report.left.len());
         return Err(Error::new(Kind::Damaged, what));
+    }
+    match ops::parity::bring(mirror, by.monitor) {
+        Err(error) if error.kind() == Kind::Interrupted => return Err(error),
+        Err(error) => by.monitor.problem(&error.during("write parity")),
+        Ok(_) => {}
     }
     let here = Chains::read(&mirror.repo, by.monitor)?;
     let marks = Presence::read(&mirror.repo, by.monitor)?.marks().clone();
