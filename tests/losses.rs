@@ -1,10 +1,14 @@
 //! What is damaged costs its own range: the rest is restored, and what is lost is named.
 
+use crate::forge::{Forge, file, folder, honest, leaf};
 use crate::world::{World, noise};
 use heirloom::compress::Level;
 use heirloom::error::Kind;
+use heirloom::format::BlobKind;
+use heirloom::id::Id;
 use heirloom::monitor::Collected;
 use heirloom::name::Folder;
+use heirloom::ops::reach::Reach;
 use heirloom::ops::restore::{Options, Overwrite};
 use heirloom::store::Store;
 use std::fs;
@@ -199,4 +203,33 @@ fn a_lost_tree_costs_its_folder() {
         world.store.replace(before);
     }
     drop(loader);
+}
+
+/// What a session that did not commit leans on is kept as far as it can be read: one bad folder leaves the others.
+#[test]
+fn what_a_half_readable_snapshot_needs_is_found_around_what_is_lost() {
+    let world = honest();
+    let forge = Forge::new(&world);
+    let chunks = [b"one".to_vec(), b"two".to_vec()];
+    let ids = forge.blobs(BlobKind::Chunk, &chunks);
+    let good = |name: &[u8], id: Id| forge.tree(leaf(vec![file(name, &[(id, 3)])]));
+    let (first, last) = (good(b"one", ids[0]), good(b"two", ids[1]));
+    let root = forge.tree(leaf(vec![
+        folder(b"a", first),
+        folder(b"b", Id::new([7; 32])),
+        folder(b"c", last),
+    ]));
+    let loader = world.loader();
+    let mut chunks = Vec::new();
+    let mut note = |kind: BlobKind, id: &Id| {
+        chunks.extend((kind == BlobKind::Chunk).then_some(*id));
+        Ok(())
+    };
+    let mut strict = Reach::new(&loader);
+    let error = strict.snapshot(root, None, &mut note).unwrap_err();
+    assert_eq!(error.kind(), Kind::Damaged);
+    let mut lenient = Reach::as_far_as_it_goes(&loader);
+    lenient.snapshot(root, None, &mut note).unwrap();
+    assert!(lenient.has_missed());
+    assert_eq!(chunks, [ids[0], ids[0], ids[1]]);
 }

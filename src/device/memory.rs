@@ -82,12 +82,6 @@ impl Memory {
         self.mirrors.entry(*id).or_default()
     }
 
-    /// Every mark seen on any mirror.
-    pub fn marks(&self) -> BTreeSet<Id> {
-        let all = self.mirrors.values().flat_map(|mirror| &mirror.marks);
-        all.copied().collect()
-    }
-
     /// The bytes of the file. Equal memories have equal bytes.
     pub fn encode(&self, check: Check<'_>) -> Vec<u8> {
         let mut text = format!("{FIRST_LINE}\n");
@@ -277,7 +271,6 @@ mod tests {
             let bytes = memory.encode(&check);
             assert_eq!(Memory::decode(&bytes, &check).unwrap(), memory);
         }
-        assert_eq!(example().marks().len(), 1);
     }
 
     #[test]

@@ -19,6 +19,10 @@ pub type EachBlob<'a> = &'a mut dyn FnMut(BlobKind, &Id) -> Result<()>;
 pub struct Reach<'a> {
     loader: &'a Loader,
     met: HashSet<[u8; 16]>,
+    /// Goes on past what cannot be read.
+    goes_on: bool,
+    /// Something could not be read.
+    missed: bool,
 }
 
 struct Open<'a> {
@@ -48,8 +52,33 @@ impl Known<'_> {
 impl<'a> Reach<'a> {
     /// Nothing met yet.
     pub fn new(loader: &'a Loader) -> Self {
-        let met = HashSet::new();
-        Self { loader, met }
+        Self {
+            loader,
+            met: HashSet::new(),
+            goes_on: false,
+            missed: false,
+        }
+    }
+
+    /// The same, for a snapshot of which nobody knows whether it is whole: what cannot be read is passed by.
+    pub fn as_far_as_it_goes(loader: &'a Loader) -> Self {
+        Self {
+            goes_on: true,
+            ..Self::new(loader)
+        }
+    }
+
+    /// Whether something was passed by.
+    pub fn has_missed(&self) -> bool {
+        self.missed
+    }
+
+    fn pass(&mut self, error: Error) -> Result<()> {
+        match self.goes_on && error.is_about_the_object() {
+            true => self.missed = true,
+            false => return Err(error),
+        }
+        Ok(())
     }
 
     /// Tells every blob of the snapshot whose root is `root` and that was not met before; what the snapshot at `known`
@@ -65,9 +94,17 @@ impl<'a> Reach<'a> {
             for tree in folder.nodes.visited() {
                 each(BlobKind::Tree, &tree)?;
             }
-            let Some(node) = next? else {
-                open.pop();
-                continue;
+            let node = match next {
+                Ok(Some(node)) => node,
+                Ok(None) => {
+                    open.pop();
+                    continue;
+                }
+                // The next call goes on with the tree after it.
+                Err(error) => {
+                    self.pass(error)?;
+                    continue;
+                }
             };
             let known = folder
                 .known
@@ -79,7 +116,8 @@ impl<'a> Reach<'a> {
             self.content(&node, each)?;
             let Some(tree) = node.tree else { continue };
             if open.len() >= FOLDER_DEPTH_MAX {
-                return Err(Error::new(Kind::Damaged, "folders nest too deep"));
+                self.pass(Error::new(Kind::Damaged, "folders nest too deep"))?;
+                continue;
             }
             open.extend(self.folder(tree, known.and_then(|known| known.tree)));
         }
@@ -99,7 +137,7 @@ impl<'a> Reach<'a> {
         })
     }
 
-    fn content(&self, node: &Node, each: EachBlob<'_>) -> Result<()> {
+    fn content(&mut self, node: &Node, each: EachBlob<'_>) -> Result<()> {
         for (_, value) in &node.xattrs {
             if let XattrValue::Chunks(ids) = value {
                 ids.iter().try_for_each(|id| each(BlobKind::Chunk, id))?;
@@ -111,18 +149,27 @@ impl<'a> Reach<'a> {
         }
     }
 
-    fn items(&self, items: &[u8], depth: u8, each: EachBlob<'_>) -> Result<()> {
+    fn items(&mut self, items: &[u8], depth: u8, each: EachBlob<'_>) -> Result<()> {
         if depth == 0 {
-            let chunks = content::read_items(items)?.into_iter();
+            let chunks = match content::read_items(items) {
+                Ok(chunks) => chunks.into_iter(),
+                Err(error) => return self.pass(error),
+            };
             return chunks
                 .map(|item| item.id)
                 .try_for_each(|id| each(BlobKind::Chunk, &id));
         }
-        for item in content::read_list_items(items)? {
+        let lists = match content::read_list_items(items) {
+            Ok(lists) => lists,
+            Err(error) => return self.pass(error),
+        };
+        for item in lists {
             each(BlobKind::List, &item.id)?;
-            let bytes = self.loader.load(BlobKind::List, &item.id)?;
-            let list = List::decode(&bytes, depth - 1, item.covers)?;
-            self.items(&list.items, depth - 1, each)?;
+            let bytes = self.loader.load(BlobKind::List, &item.id);
+            match bytes.and_then(|bytes| List::decode(&bytes, depth - 1, item.covers)) {
+                Ok(list) => self.items(&list.items, depth - 1, each)?,
+                Err(error) => self.pass(error)?,
+            }
         }
         Ok(())
     }

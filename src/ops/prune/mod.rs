@@ -309,29 +309,13 @@ fn walk(
     let total = (Counter::Objects, (visible.len() + hidden.len()) as u64);
     by.monitor.phase("finding what is needed", Some(total));
     let mut reach = Reach::new(&look.loader);
-    for (at, (id, tree)) in visible.iter().chain(hidden).enumerate() {
+    for (id, tree) in visible {
         let reached = &mut needed.reached;
-        let is_hidden = at >= visible.len();
-        let mut lacks = false;
         let walked = reach.snapshot(*tree, None, &mut |kind, blob| {
-            if by.monitor.interrupted() {
-                return Err(Error::new(Kind::Interrupted, "interrupted"));
-            }
-            // Of a session that was ended, what is gone already is missed by nobody.
-            if is_hidden && look.index.places_of(&blob.prefix(), kind)?.is_empty() {
-                lacks = true;
-                return Ok(());
-            }
+            require_patience(by)?;
             reached.add(kind, blob)
         });
         match walked {
-            // Not all of it is noted: should it become visible, it is walked again.
-            Ok(()) if lacks => continue,
-            Err(error) if error.is_about_the_object() && is_hidden => {
-                // Folders are passed by that were met, and of some only a part was noted.
-                reach = Reach::new(&look.loader);
-                continue;
-            }
             Err(error) if error.is_about_the_object() => {
                 let next = match look.chains.removal(id) {
                     None => "heirloom heal; what cannot be healed: heirloom forget that snapshot",
@@ -347,5 +331,32 @@ fn walk(
         needed.walked.insert(*id);
         by.monitor.count(Counter::Objects, 1);
     }
+    for (id, tree) in hidden {
+        // What another one missed this one may need.
+        let mut reach = Reach::as_far_as_it_goes(&look.loader);
+        let reached = &mut needed.reached;
+        let mut lacks = false;
+        reach.snapshot(*tree, None, &mut |kind, blob| {
+            require_patience(by)?;
+            // Of a session that was ended, what is gone already is missed by nobody.
+            if look.index.places_of(&blob.prefix(), kind)?.is_empty() {
+                lacks = true;
+                return Ok(());
+            }
+            reached.add(kind, blob)
+        })?;
+        // Should it become visible, it is walked again unless all of it is noted.
+        if !lacks && !reach.has_missed() {
+            needed.walked.insert(*id);
+        }
+        by.monitor.count(Counter::Objects, 1);
+    }
     Ok(())
+}
+
+fn require_patience(by: By<'_>) -> Result<()> {
+    match by.monitor.interrupted() {
+        true => Err(Error::new(Kind::Interrupted, "interrupted")),
+        false => Ok(()),
+    }
 }
