@@ -50,7 +50,9 @@ fn size(env: &TestEnv, mirror: &str) -> usize {
 fn a_rehearsal_writes_nothing_and_within_grace_nothing_goes() {
     let env = env();
     let before = [size(&env, "one"), size(&env, "two")];
-    env.run(["prune"]).expect(0);
+    let ran = env.run(["prune"]).expect(0);
+    let stay = "2 forgotten snapshots can still be taken back and stay for now, until ";
+    assert!(ran.out().contains(stay), "{ran}");
     assert_eq!(before, [size(&env, "one"), size(&env, "two")]);
     purge_at_once(&env);
     let kept = ["one", "two"].map(|mirror| contents(&env.path(mirror)));

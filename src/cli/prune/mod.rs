@@ -141,6 +141,7 @@ fn everywhere(
         ));
         done.add(Outcome::Behind, what);
     }
+    tell::staying(context, &report.plan);
     let seconds = (context.host().elapsed() - began).as_secs_f64();
     context.ui().line(&format!(
         "{} used, {} unused in packs that stay, in {}",

@@ -29,12 +29,24 @@ pub(super) fn report(context: &Context, report: &Report, done: &mut Done) {
     }
 }
 
+/// What is forgotten and not gone yet.
+pub(super) fn staying(context: &Context, plan: &Plan) {
+    if let Some((count, first)) = plan.staying {
+        let count = counted(count, "forgotten snapshot", "forgotten snapshots");
+        let until = context.local(first);
+        context.ui().line(&format!(
+            "{count} can still be taken back and stay for now, until {until} at least"
+        ));
+    }
+}
+
 /// What a run would do.
 pub(super) fn plan(context: &Context, plan: &Plan) {
     let ui = context.ui();
     if plan.is_nothing() {
         ui.line("nothing to prune");
     }
+    staying(context, plan);
     if !plan.entries.is_empty() {
         let count = plan.entries.len() as u64;
         ui.line(&format!(

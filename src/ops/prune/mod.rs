@@ -245,6 +245,8 @@ struct Survey {
     needed: Needed,
     /// Removed snapshots whose time to be taken back has passed.
     purged: BTreeSet<Id>,
+    /// See [`Plan::staying`].
+    staying: Option<(u64, i64)>,
 }
 
 /// Looks at all mirrors and walks every snapshot that is not purged; those in `going` are taken as purged.
@@ -259,13 +261,14 @@ fn survey(
     let required = require::all(&look, now, options);
     required.map_err(|error| silent_or(&look.repo, error))?;
     let removed = author.removed_since(&look.chains, now)?;
-    let over = |since: i64| since.saturating_add(options.grace) <= now;
-    let purged: BTreeSet<Id> = removed
-        .into_iter()
-        .filter(|(_, since)| over(*since))
-        .map(|(id, _)| id)
-        .chain(going.iter().copied())
-        .collect();
+    let lies_there = |id: &Id| look.chains.entry(id).is_some();
+    let removed = removed.into_iter().filter(|(id, _)| lies_there(id));
+    let until = removed.map(|(id, since)| (id, since.saturating_add(options.grace)));
+    let (over, staying): (Vec<_>, Vec<_>) = until.partition(|(_, until)| *until <= now);
+    let first = staying.iter().map(|(_, until)| *until).min();
+    let staying = first.map(|first| (staying.len() as u64, first));
+    let over = over.into_iter().map(|(id, _)| id);
+    let purged: BTreeSet<Id> = over.chain(going.iter().copied()).collect();
     let mut needed = Needed {
         reached: Reached::new(&look.index),
         walked: BTreeSet::new(),
@@ -276,6 +279,7 @@ fn survey(
         look,
         needed,
         purged,
+        staying,
     })
 }
 
@@ -284,6 +288,7 @@ impl Survey {
         let mut plan = plan::choose(&self.needed.reached.uses()?, limits);
         let here = |id: &&Id| self.look.chains.entry(id).is_some();
         plan.entries = self.purged.iter().filter(here).copied().collect();
+        plan.staying = self.staying;
         Ok(plan)
     }
 }

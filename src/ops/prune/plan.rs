@@ -32,6 +32,8 @@ pub struct Plan {
     pub moving: BTreeSet<Id>,
     /// Removed snapshots whose time to be taken back has passed.
     pub entries: BTreeSet<Id>,
+    /// Removed snapshots that can still be taken back, and when the first of them goes, in seconds since 1970.
+    pub staying: Option<(u64, i64)>,
     /// Bytes of packs that nobody needs.
     pub dead_bytes: u64,
     /// Bytes of packs that go once a part has moved.
