@@ -23,6 +23,8 @@ use std::sync::Arc;
 pub struct Carried {
     /// Bytes of packs fetched from other mirrors.
     pub fetched: u64,
+    /// Packs that came under their own names, by this or by others: marks may name them by now.
+    pub came: BTreeSet<Id>,
     /// Bytes of packs made anew.
     pub packed: u64,
     /// Packs that go and hold a needed blob that cannot be read: they stay.
@@ -35,6 +37,7 @@ impl Carried {
     /// Adds what was done later. What nobody has was counted each time.
     pub fn add(&mut self, later: Self) {
         self.fetched += later.fetched;
+        self.came.extend(later.came);
         self.packed += later.packed;
         self.kept.extend(later.kept);
         self.lost = self.lost.max(later.lost);
@@ -203,6 +206,7 @@ fn fetch(
             .is_ok()
         {
             presence.add(*pack, *len);
+            carried.came.insert(*pack);
             continue;
         }
         let from = &**whole.repo.store();
@@ -210,6 +214,7 @@ fn fetch(
             Ok(_) => {
                 presence.add(*pack, *len);
                 carried.fetched += len;
+                carried.came.insert(*pack);
             }
             Err(error) if error.is_about_the_object() => {
                 by.monitor.problem(&error);

@@ -137,8 +137,8 @@ pub fn run(
     Ok(collected)
 }
 
-/// Carries until nothing has to be fetched: of what was fetched a mark may have come to name some meanwhile, so marks are
-/// read again after it. With the listing of packs that the last look stood on: only what was in it goes.
+/// Carries until no further pack has to come: of what came a mark may have come to name some meanwhile, so marks are read
+/// again after it. With the listing of packs that the last look stood on: only what was in it goes.
 fn carry_all(
     whole: &Look,
     repo: &Arc<Repo>,
@@ -151,9 +151,9 @@ fn carry_all(
     loop {
         let which = (&needed.reached, Which::Going);
         let carried = carry::run(whole, repo, &mut presence, which, by)?;
-        let fetched = carried.fetched;
+        let is_last = carried.came.is_subset(&all.came);
         all.add(carried);
-        if fetched == 0 {
+        if is_last {
             return Ok((all, presence));
         }
         presence = Presence::to_collect(repo, &BTreeSet::new())?;
