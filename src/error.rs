@@ -27,6 +27,8 @@ pub enum Kind {
     TooNew,
     /// A safety guard said no.
     Refused,
+    /// The place does not let this user at it.
+    Denied,
     /// A mirror went back in time, or a chain has forked.
     Rollback,
     /// The user asked to stop.
@@ -115,7 +117,7 @@ impl Error {
 
     /// Whether this object could not be read while others may be: it is at fault, or its place refuses it.
     pub fn costs_one_object(&self) -> bool {
-        self.is_about_the_object() || matches!(self.kind, Kind::Other | Kind::Refused)
+        self.is_about_the_object() || matches!(self.kind, Kind::Denied | Kind::Refused)
     }
 
     /// The act and the thing.

@@ -90,7 +90,7 @@ impl Monitor for Mending<'_> {
     }
 }
 
-/// Collects, for tests.
+/// Keeps what it hears and shows nobody.
 #[derive(Default)]
 pub struct Collected {
     problems: Mutex<Vec<String>>,

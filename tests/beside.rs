@@ -4,8 +4,12 @@ use crate::client::Client;
 use crate::schedule::{Scheduled, number};
 use crate::several::World;
 use crate::world::describe;
+use heirloom::error::Kind;
+use heirloom::format::BlobKind;
 use heirloom::id::Id;
+use heirloom::mirror::scrub;
 use heirloom::monitor::Collected;
+use heirloom::name::{Folder, Name};
 use heirloom::ops::prune::Options;
 use heirloom::ops::prune::plan::Limits;
 use heirloom::ops::verify::Level;
@@ -112,6 +116,94 @@ fn a_verify_beside_a_prune_takes_nothing_that_went_for_lost() {
                 assert!(at > 20, "only {at} calls");
                 break;
             }
+        }
+    }
+}
+
+#[test]
+fn what_is_lost_does_not_keep_a_reader_from_seeing_what_moves() {
+    // No call has this number: what happens beside happens here, where many have asked in vain.
+    let beside = Beside::new(usize::MAX);
+    let reader = beside.reader();
+    let monitor = Collected::default();
+    let repo = reader.open_heard(&monitor).unwrap();
+    let look = Look::at(&repo, &monitor).unwrap();
+    for number in 0..40 {
+        let nowhere = Id::new([number; 32]);
+        let loaded = look.loader.load(BlobKind::Chunk, &nowhere);
+        assert_eq!(loaded.unwrap_err().kind(), Kind::Damaged);
+    }
+    beside.gate.now();
+    for id in &beside.kept {
+        let mut shown = look.chains.snapshots().into_iter();
+        let root = shown.find(|(shown, ..)| shown == id).unwrap().2.tree;
+        let target = beside.world.home.path().join(id.short());
+        reader.restore(&look.loader, root, &beside.world.job.path, &target);
+        assert!(beside.world.snapshots[id] == describe(&target));
+    }
+}
+
+#[test]
+fn what_goes_while_it_is_verified_and_no_prune_let_go_is_lost() {
+    let mut lost = 0;
+    for at in 0.. {
+        let mut world = World::new();
+        world.change(1);
+        let first = world.backup(&[0]);
+        let store = world.stores[0].clone();
+        let gate = Scheduled::new(Arc::new(store.clone()));
+        // Its entry too, as if it had been purged.
+        gate.before(number(at), move || {
+            for folder in [Folder::Packs, Folder::Entries] {
+                let of = |name: &Name| name.folder() == folder;
+                for name in store.contents().into_keys().filter(of) {
+                    store.delete(&name).unwrap();
+                }
+            }
+        });
+        let (report, _) = world
+            .stranger(Arc::<Scheduled>::clone(&gate))
+            .verify(Level::Content);
+        if gate.is_done() && report.snapshots > 0 {
+            let packs = report.damaged.iter();
+            let packs = packs.filter(|damage| damage.name.folder() == Folder::Packs);
+            let (packs, losses) = (packs.count(), report.losses.len());
+            assert!(
+                packs == 0 || losses > 0,
+                "call {at}, {}: {packs} {losses}",
+                first.short()
+            );
+            lost += losses;
+        }
+        if !gate.is_done() {
+            break;
+        }
+    }
+    assert!(lost > 10, "{lost}");
+}
+
+#[test]
+fn what_goes_while_objects_are_compared_with_their_names_is_no_damage() {
+    for at in 0.. {
+        let mut world = World::new();
+        world.change(1);
+        world.backup(&[0]);
+        let store = world.stores[0].clone();
+        let gate = Scheduled::new(Arc::new(store.clone()));
+        gate.before(number(at), move || {
+            let of = |name: &Name| name.folder() == Folder::Index;
+            for name in store.contents().into_keys().filter(of) {
+                store.delete(&name).unwrap();
+            }
+        });
+        let scrubbed = scrub::run(&*gate, 1, &Collected::default()).unwrap();
+        assert!(
+            scrubbed.damaged.is_empty(),
+            "call {at}: {:?}",
+            scrubbed.damaged
+        );
+        if !gate.is_done() {
+            break;
         }
     }
 }

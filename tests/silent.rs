@@ -35,8 +35,8 @@ fn world(at: u64) -> World {
     world
 }
 
-fn prune(world: &World) -> Result<prune::Report> {
-    let options = Options {
+fn at_once() -> Options {
+    Options {
         limits: Limits {
             unused: 0,
             rewrite: u64::MAX,
@@ -45,7 +45,11 @@ fn prune(world: &World) -> Result<prune::Report> {
         expiry: 86_400,
         wait: Duration::ZERO,
         clock_ok: true,
-    };
+    }
+}
+
+fn prune(world: &World) -> Result<prune::Report> {
+    let options = at_once();
     let places = world.places(&BOTH);
     world.client.prune(&places, &options, &Collected::default())
 }
@@ -105,4 +109,43 @@ fn what_a_silent_mirror_may_have_is_not_told_to_be_lost() {
             break;
         }
     }
+}
+
+#[test]
+fn what_a_place_denies_is_no_damage_of_a_snapshot() {
+    let mut failed = 0;
+    for at in 0.. {
+        let mut world = world(u64::MAX);
+        world.change(4);
+        world.backup(&[0]);
+        let denied = Fault {
+            at,
+            counting: Counting::All,
+            moment: Moment::Before,
+            for_good: true,
+            kind: Kind::Denied,
+        };
+        world.faulty[0].plan(Some(denied));
+        let options = at_once();
+        let places = world.places(&[0]);
+        let pruned = world.client.prune(&places, &options, &Collected::default());
+        let reached = world.faulty[0].calls() > at;
+        world.faulty[0].plan(None);
+        let errors = match pruned {
+            Err(error) => vec![error],
+            Ok(report) => {
+                let failed = report.mirrors.into_iter();
+                failed.filter_map(|(_, done)| done.err()).collect()
+            }
+        };
+        for error in errors {
+            assert_eq!(error.kind(), Kind::Denied, "{at}: {}", error.chain());
+            failed += 1;
+        }
+        world.assert_whole(0, "denied");
+        if !reached {
+            break;
+        }
+    }
+    assert!(failed > 5, "{failed}");
 }

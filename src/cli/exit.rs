@@ -78,7 +78,7 @@ pub const TABLE: &[Row] = &[
 /// The code of an error that ended the work.
 pub fn code_of(kind: Kind) -> u8 {
     match kind {
-        Kind::Other | Kind::NotFound => 1,
+        Kind::Other | Kind::NotFound | Kind::Denied => 1,
         Kind::Usage => 2,
         Kind::Damaged => 5,
         Kind::NoRepository => 10,
@@ -124,8 +124,7 @@ impl Outcome {
 /// How a run ended that did its work.
 #[derive(Debug, Default)]
 pub struct Done {
-    outcomes: Vec<Outcome>,
-    what: Vec<String>,
+    said: Vec<(Outcome, String)>,
     hint: Option<String>,
 }
 
@@ -137,10 +136,14 @@ impl Done {
 
     /// Adds an outcome and one clause about it.
     pub fn add(&mut self, outcome: Outcome, what: impl Into<String>) {
-        if !self.outcomes.contains(&outcome) {
-            self.outcomes.push(outcome);
-        }
-        self.what.push(what.into());
+        self.said.push((outcome, what.into()));
+    }
+
+    /// Takes over what another step of the run said of these.
+    pub fn keep(&mut self, other: Self, outcomes: &[Outcome]) {
+        let kept = other.said.into_iter();
+        let kept = kept.filter(|(outcome, _)| outcomes.contains(outcome));
+        self.said.extend(kept);
     }
 
     /// The command that helps.
@@ -155,7 +158,9 @@ impl Done {
 
     /// Whether damage is among the outcomes.
     pub fn has_damage(&self) -> bool {
-        self.outcomes.contains(&Outcome::Damage)
+        self.said
+            .iter()
+            .any(|(outcome, _)| *outcome == Outcome::Damage)
     }
 }
 
@@ -178,7 +183,8 @@ impl Ending {
     pub fn of(result: &Result<Done, Error>) -> Self {
         match result {
             Ok(done) => {
-                let mut outcomes = done.outcomes.clone();
+                let said = done.said.iter();
+                let mut outcomes: Vec<_> = said.map(|(outcome, _)| *outcome).collect();
                 outcomes.sort_unstable_by(|a, b| b.cmp(a));
                 let (code, kind) = outcomes
                     .first()
@@ -188,10 +194,11 @@ impl Ending {
                     .map(|outcome| outcome_code(*outcome).0)
                     .collect();
                 outcomes.dedup();
+                let words: Vec<&str> = done.said.iter().map(|(_, what)| &what[..]).collect();
                 Self {
                     code,
                     kind,
-                    what: done.what.join("; "),
+                    what: words.join("; "),
                     hint: done.hint.clone(),
                     outcomes,
                 }
@@ -249,8 +256,9 @@ pub fn markdown() -> String {
 mod tests {
     use super::*;
 
-    const KINDS: [(Kind, u8); 13] = [
+    const KINDS: [(Kind, u8); 14] = [
         (Kind::Other, 1),
+        (Kind::Denied, 1),
         (Kind::NotFound, 1),
         (Kind::Usage, 2),
         (Kind::Damaged, 5),

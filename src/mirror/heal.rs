@@ -37,6 +37,8 @@ pub enum Healed {
     Unstable,
     /// Nobody gives it back, and this mirror, which may have it, gave no answer.
     Unasked(String),
+    /// Its place does not let this user read or replace it.
+    Denied,
     /// No other mirror has a good copy, and no parity is enough.
     Left,
 }
@@ -46,7 +48,7 @@ impl Healed {
     pub fn is_well(&self) -> bool {
         !matches!(
             self,
-            Self::Unstable | Self::Unasked(_) | Self::Left | Self::Stays
+            Self::Unstable | Self::Unasked(_) | Self::Left | Self::Stays | Self::Denied
         )
     }
 }
@@ -82,7 +84,11 @@ impl Others {
             let whole = |bytes: &[u8]| check_name(&**store, name, bytes).is_ok();
             let mut read = store.get(name, bytes_max(name.folder()));
             // What nobody has is given up for good: one bad reading is not believed.
-            if matches!(&read, Ok(bytes) if !whole(bytes)) {
+            let is_bad = match &read {
+                Ok(bytes) => !whole(bytes),
+                Err(error) => error.kind() == Kind::Damaged,
+            };
+            if is_bad {
                 read = store.get(name, bytes_max(name.folder()));
             }
             match read {

@@ -23,6 +23,8 @@ pub struct Scrubbed {
     pub bytes: u64,
     /// Objects that are not what their name says, and why.
     pub damaged: Vec<(Name, Error)>,
+    /// Objects that were bad at one reading and good at the next.
+    pub unsteady: Vec<Name>,
     /// Objects of a newer version; nothing is wrong with them.
     pub newer: u64,
     /// Files that are not ours.
@@ -85,15 +87,26 @@ pub fn run(store: &dyn Store, workers: usize, monitor: &dyn Monitor) -> Result<S
             if monitor.interrupted() {
                 return Err(Error::new(Kind::Interrupted, "interrupted"));
             }
-            let result = check(store, &listed.name);
+            let mut result = check(store, &listed.name);
+            let mut is_unsteady = false;
+            // One bad reading is not believed.
+            if matches!(&result, Err(error) if error.kind() == Kind::Damaged) {
+                result = check(store, &listed.name);
+                is_unsteady = result.is_ok();
+            }
             let mut found = found
                 .lock()
                 .unwrap_or_else(std::sync::PoisonError::into_inner);
             found.objects += 1;
             found.bytes += listed.len;
             monitor.count(Counter::Bytes, listed.len);
+            if is_unsteady {
+                found.unsteady.push(listed.name.clone());
+            }
             match result {
                 Ok(()) => {}
+                // What others write and delete comes and goes.
+                Err(error) if error.kind() == Kind::NotFound => {}
                 Err(error) if error.kind() == Kind::TooNew => found.newer += 1,
                 Err(error) if error.costs_one_object() => {
                     monitor.problem(&error);
@@ -142,4 +155,11 @@ pub fn check(store: &dyn Store, name: &Name) -> Result<()> {
             .map(drop)
             .during(at),
     }
+}
+
+/// That an object was bad at one reading and good at the next: it is not the disk that is to blame.
+pub fn unsteady(at: &str, name: &Name) -> Error {
+    let what = format!("two readings of {name} on {at} differ: memory, cable or controller");
+    let hint = "test this machine's memory, or try another machine";
+    Error::new(Kind::Other, what).hint(hint)
 }

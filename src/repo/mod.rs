@@ -16,6 +16,7 @@ pub mod ledger;
 pub mod loader;
 pub mod look;
 pub mod mirrors;
+mod opened;
 pub mod packer;
 pub mod presence;
 pub mod publish;

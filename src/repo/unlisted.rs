@@ -14,16 +14,25 @@ use std::collections::BTreeMap;
 /// So many are asked for. Where more are lacking, it is the listing that cannot be relied on.
 const ASKED_MAX: usize = 64;
 
+/// Whether so many packs are lacking that nobody asks for each of them.
+pub fn are_too_many(presence: &Presence, index: &Index) -> bool {
+    lacking(presence, index).len() > ASKED_MAX
+}
+
+fn lacking(presence: &Presence, index: &Index) -> BTreeMap<Id, u64> {
+    let is_lacking = |pack: &Id| {
+        index.missing().binary_search(pack).is_ok() && !presence.packs().contains_key(pack)
+    };
+    let named = index.runs().into_values().flatten();
+    named.filter(|(pack, _)| is_lacking(pack)).collect()
+}
+
 /// Packs that are there although the listing in `presence` does not have them, with their lengths.
 ///
 /// # Errors
 /// `Unreachable` where too many are lacking; those of the store.
 pub fn find(repo: &Repo, presence: &Presence, index: &Index) -> Result<Vec<(Id, u64)>> {
-    let lacking = |pack: &Id| {
-        index.missing().binary_search(pack).is_ok() && !presence.packs().contains_key(pack)
-    };
-    let named = index.runs().into_values().flatten();
-    let lacking: BTreeMap<Id, u64> = named.filter(|(pack, _)| lacking(pack)).collect();
+    let lacking = lacking(presence, index);
     let store = repo.store();
     if lacking.len() > ASKED_MAX {
         let what = format!(

@@ -202,6 +202,7 @@ pub enum Event<'a> {
         losses: u64,
         newer: u64,
         strangers: u64,
+        unsteady: u64,
         seconds: f64,
         next: &'a str,
     },
@@ -289,6 +290,7 @@ pub fn line(event: &Event<'_>) -> Vec<u8> {
 pub fn kind_name(kind: Kind) -> &'static str {
     match kind {
         Kind::Other => "other",
+        Kind::Denied => "denied",
         Kind::Usage => "usage",
         Kind::Damaged => "damaged",
         Kind::NoRepository => "no-repository",

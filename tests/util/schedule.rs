@@ -68,6 +68,14 @@ impl Scheduled {
         self.state.lock().unwrap().acts.push((when, act));
     }
 
+    /// What was to happen happens.
+    pub(crate) fn now(&self) {
+        let acts = std::mem::take(&mut self.state.lock().unwrap().acts);
+        for (_, act) in acts {
+            act();
+        }
+    }
+
     /// That write gets no answer, and has no effect before [`Self::land`].
     pub(crate) fn hold(&self, when: When) {
         self.state.lock().unwrap().held = Some(when);

@@ -8,9 +8,10 @@ use crate::cli::mirror::sync;
 use crate::cli::open::{self, Opened};
 use crate::cli::places::{self, Place};
 use crate::cli::verify::tell;
-use crate::error::{Error, Kind, Result};
+use crate::error::Result;
 use crate::id::Id;
 use crate::mirror::heal::Healed;
+use crate::mirror::scrub;
 use crate::monitor::Mending;
 use crate::name::{Folder, Name};
 use crate::ops::by::By;
@@ -238,6 +239,9 @@ fn still(context: &Context, mirror: &str, report: &Report, done: &mut Done) {
         });
         done.add(Outcome::Damage, format!("{name} on {mirror} {what}"));
     }
+    if report.unsteady > 0 {
+        done.add(Outcome::Unsteady, differ(mirror));
+    }
 }
 
 fn without_key(args: &Wanted, context: &Context, done: &mut Done) -> Result<()> {
@@ -284,8 +288,11 @@ fn without_key(args: &Wanted, context: &Context, done: &mut Done) -> Result<()> 
 fn unfinished<'a>(mirror: &str, mut all: impl Iterator<Item = &'a Healed>, done: &mut Done) {
     let mut all: Vec<_> = all.by_ref().collect();
     if all.contains(&&Healed::Unstable) {
-        let what = format!("two readings of something on {mirror} differ");
-        done.add(Outcome::Unsteady, what);
+        done.add(Outcome::Unsteady, differ(mirror));
+    }
+    if all.contains(&&Healed::Denied) {
+        let what = format!("{mirror} has what this user may not mend");
+        done.add(Outcome::Damage, what);
     }
     all.retain(|healed| matches!(healed, Healed::Stays | Healed::Unasked(_)));
     if all.contains(&&Healed::Stays) {
@@ -296,6 +303,10 @@ fn unfinished<'a>(mirror: &str, mut all: impl Iterator<Item = &'a Healed>, done:
         let what = format!("{mirror} has damage that {other} may mend");
         done.add(Outcome::Damage, what);
     }
+}
+
+fn differ(mirror: &str) -> String {
+    format!("two readings of something on {mirror} differ")
 }
 
 fn require_known<'a>(
@@ -336,19 +347,14 @@ fn tell_objects<'a>(
             Healed::Listed if dry_run => "would be listed again by a new commit slot".to_owned(),
             Healed::Listed => "no commit slot listed it, listed again".to_owned(),
             Healed::Unstable => {
-                let what = format!(
-                    "two readings of {name} on {mirror} differ: memory, cable or controller"
-                );
-                ui.problem(
-                    &Error::new(Kind::Other, what)
-                        .hint("test this machine's memory, or try another machine"),
-                );
+                ui.problem(&scrub::unsteady(mirror, name));
                 continue;
             }
             Healed::Stays => {
                 "it has to be deleted, which this device does not do there: heirloom heal on a machine that may".to_owned()
             }
             Healed::Unasked(other) => format!("{other} gave no answer and may have it: heirloom heal again when it is there"),
+            Healed::Denied => "this user may not read it or write it anew there".to_owned(),
             Healed::Left => "neither its parity nor another mirror gives it back".to_owned(),
         };
         ui.line(&format!("{mirror}  {name}  {words}"));

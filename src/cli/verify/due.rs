@@ -142,7 +142,7 @@ fn one(
     };
     let part = (due.len() as u64, due.iter().map(|due| due.len).sum());
     let (mut report, bad) = verify::objects(context, &look, &known.scope(Some(only)), level)?;
-    tell::unsteady(&mirror.name, &report, done);
+    tell::unsteady(&mirror.name, report.unsteady.len() as u64, done);
     history.judge(context, (mirror, &look), &mut report, done);
     let part = Part {
         objects: part.0,

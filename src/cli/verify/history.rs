@@ -54,7 +54,7 @@ impl History {
         let all = self.all.as_ref().unwrap_or(&look.chains);
         for finding in author.judge(&record.id, &look.chains, all) {
             if let Finding::Unlisted { entry, .. } = finding {
-                verify::unlisted(&[entry], report, &**context.ui());
+                verify::missing::unlisted(&[entry], report, &**context.ui());
                 continue;
             }
             // That is told of each entry that a slot lists.

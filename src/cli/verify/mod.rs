@@ -91,6 +91,8 @@ pub fn run(args: &VerifyArgs, context: &Context) -> Result<Done> {
     context.ui().forget_damage();
     let mut healed = Done::well();
     heal::mirrors(context, &mut opened, &heal::Wanted::default(), &mut healed)?;
+    // Neither is mended by that.
+    healed.keep(done, &[Outcome::Unsteady, Outcome::Rollback]);
     Ok(healed)
 }
 
@@ -115,7 +117,7 @@ pub fn mirrors(context: &Context, mirrors: &Mirrors, level: Level, done: &mut Do
     for mirror in &mirrors.here {
         let began = context.host().elapsed();
         let (look, mut report, bad) = everything(context, (mirror, &history), level, done)?;
-        verify::gone(&whole, &look, &mut report, monitor);
+        verify::missing::gone(&whole, &look, &mut report, monitor);
         context.ui().end_progress();
         let took = duration_to_text((context.host().elapsed() - began).as_secs_f64());
         let judged = match report.damaged.len() as u64 {
@@ -145,7 +147,7 @@ fn everything(
     let look = Look::at(&mirror.repo, &**context.ui())?;
     let mut known = Known::read(&look, context.host().now().seconds)?;
     let (mut report, bad) = objects(context, &look, &known.scope(None), level)?;
-    tell::unsteady(&mirror.name, &report, done);
+    tell::unsteady(&mirror.name, report.unsteady.len() as u64, done);
     history.judge(context, (mirror, &look), &mut report, done);
     if level != Level::Structure {
         let what = (&mirror.name[..], &look, &report);
@@ -216,6 +218,7 @@ fn sum(found: &mut [(Look, Report, Bad)]) -> Report {
         all.strangers += report.strangers;
         all.gone += report.gone;
         all.damaged.append(&mut report.damaged);
+        all.unsteady.append(&mut report.unsteady);
     }
     all
 }

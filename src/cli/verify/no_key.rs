@@ -38,6 +38,9 @@ fn one(context: &Context, mirror: &str, store: &dyn Store, done: &mut Done) -> R
     let found = scrub::run(store, context.readers(), &**context.ui())?;
     let ui = context.ui();
     ui.end_progress();
+    for name in &found.unsteady {
+        ui.problem(&scrub::unsteady(mirror, name));
+    }
     for (name, error) in &found.damaged {
         ui.line(&format!("damaged: {}: {}", name.path(), error.chain()));
         ui.event(&Event::Damage {
@@ -67,6 +70,8 @@ fn one(context: &Context, mirror: &str, store: &dyn Store, done: &mut Done) -> R
         done.add(Outcome::Damage, what);
         done.hint(&*next);
     }
+    let unsteady = found.unsteady.len() as u64;
+    tell::unsteady(mirror, unsteady, done);
     ui.event(&Event::Verified {
         level: "stored",
         objects: found.objects,
@@ -78,6 +83,7 @@ fn one(context: &Context, mirror: &str, store: &dyn Store, done: &mut Done) -> R
         losses: 0,
         newer: found.newer,
         strangers: found.strangers,
+        unsteady,
         seconds,
         next: &next,
     });

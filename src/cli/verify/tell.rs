@@ -28,7 +28,8 @@ pub fn together(
         (0, 0) => {
             let whole = all_that_is_whole(report);
             ui.line(&format!(
-                "verified: {snapshots}, {whole} is whole on every mirror"
+                "verified: {snapshots}, {whole} is whole on every mirror{}",
+                at_second_reading(report)
             ));
             String::new()
         }
@@ -86,7 +87,11 @@ pub fn alone(
 pub fn verdict(context: &Context, report: &Report, done: &mut Done) -> String {
     let ui = context.ui();
     if report.is_sound() {
-        ui.line(&format!("verified: {} is whole", all_that_is_whole(report)));
+        ui.line(&format!(
+            "verified: {} is whole{}",
+            all_that_is_whole(report),
+            at_second_reading(report)
+        ));
         String::new()
     } else {
         let what = format!(
@@ -110,6 +115,14 @@ fn all_that_is_whole(report: &Report) -> &'static str {
     match report.gone {
         0 => "everything",
         _ => "what is there",
+    }
+}
+
+/// That not all of it was at once.
+fn at_second_reading(report: &Report) -> String {
+    match report.unsteady.len() as u64 {
+        0 => String::new(),
+        n => format!(", {} only when read again", counted(n, "object", "objects")),
     }
 }
 
@@ -160,6 +173,7 @@ pub fn verified(context: &Context, report: &Report, level: Level, seconds: f64, 
         losses: report.losses.len() as u64,
         newer: report.newer,
         strangers: report.strangers,
+        unsteady: report.unsteady.len() as u64,
         seconds,
         next,
     });
@@ -220,9 +234,9 @@ pub fn others(context: &Context, newer: u64, strangers: u64) {
 }
 
 /// That objects were bad at one reading and good at the next.
-pub(super) fn unsteady(mirror: &str, report: &Report, done: &mut Done) {
-    if !report.unsteady.is_empty() {
-        let count = counted(report.unsteady.len() as u64, "object", "objects");
+pub(super) fn unsteady(mirror: &str, objects: u64, done: &mut Done) {
+    if objects > 0 {
+        let count = counted(objects, "object", "objects");
         let what = format!("two readings of {count} on {mirror} differ");
         done.add(Outcome::Unsteady, what);
     }

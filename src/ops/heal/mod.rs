@@ -64,6 +64,8 @@ pub struct Report {
     pub still: Vec<Name>,
     /// The packs among them: they have the bytes of their names, so that no mirror has them otherwise.
     pub spoilt: BTreeSet<Id>,
+    /// How many had the bytes of their names at one reading and not at another.
+    pub unsteady: u64,
     /// Whether everything was read, and when what is there was read back before that.
     pub everything: bool,
     /// See there.
@@ -125,6 +127,9 @@ pub fn run(
             .map(|(name, _)| name.clone())
             .collect(),
     };
+    let unsteady = read.iter().flat_map(|read| read.unsteady.clone());
+    let unsteady = unsteady.map(|name| (name, Healed::Unstable));
+    report.objects.extend(unsteady);
     let mut chains = Chains::read(repo, by.monitor)?;
     let mut session = match options.dry_run {
         true => None,
@@ -150,6 +155,7 @@ pub fn run(
     done?;
     if options.dry_run {
         report.list(hidden::would_list((mirrors, mirror), author, by)?);
+        told::healed(repo, &found, options, by, &mut report)?;
     } else {
         let look = Look::at(&mirrors.whole, by.monitor)?;
         report.synced = sync::run(&look, repo, by)?;
@@ -214,17 +220,10 @@ fn objects(
             }
             continue;
         }
-        let healed = match heal.object(&name) {
-            // Its place refuses this one, and may not the next.
-            Err(error) if error.costs_one_object() => {
-                by.monitor.problem(&error);
-                report.still.push(name);
-                continue;
-            }
-            healed => healed?,
-        };
-        // Read again it has the bytes of its name, so whatever is wrong is not for another mirror to mend.
-        if healed == Healed::Unstable && found.told.contains(&name) {
+        let healed = or_denied(heal.object(&name), by.monitor)?;
+        // It has come meanwhile, or has the bytes of its name, so that what is wrong is not for another mirror to mend.
+        if healed == Healed::Unstable && (found.told.contains(&name) || !found.read.contains(&name))
+        {
             continue;
         }
         let healed = match healed {
@@ -238,12 +237,24 @@ fn objects(
         .into_iter()
         .filter(|name| name.folder() == Folder::Parity)
     {
-        let healed = heal.parity(&name, mirror.parity.unwrap_or(PERCENT))?;
+        let healed = heal.parity(&name, mirror.parity.unwrap_or(PERCENT));
+        let healed = or_denied(healed, by.monitor)?;
         if healed != Healed::Unstable || !found.told.contains(&name) {
             report.objects.push((name, healed));
         }
     }
     Ok(())
+}
+
+/// Its place refuses this one, and may not the next.
+fn or_denied(healed: Result<Healed>, monitor: &dyn Monitor) -> Result<Healed> {
+    match healed {
+        Err(error) if error.costs_one_object() => {
+            monitor.problem(&error);
+            Ok(Healed::Denied)
+        }
+        healed => healed,
+    }
 }
 
 /// An index run that nobody has goes: it can be made again from the packs.
@@ -290,7 +301,8 @@ pub fn without_key(
         monitor,
     };
     let read = scrub::run(heal.target, options.workers, monitor)?;
-    let mut healed = BTreeMap::new();
+    let unsteady = read.unsteady.into_iter();
+    let mut healed: BTreeMap<_, _> = unsteady.map(|name| (name, Healed::Unstable)).collect();
     // Parity after its objects, of which it is made.
     let (parity, objects): (Vec<_>, Vec<_>) = read
         .damaged
@@ -298,11 +310,11 @@ pub fn without_key(
         .partition(|(name, _)| name.folder() == Folder::Parity);
     for (name, _) in objects.into_iter().chain(parity) {
         let became = match name.folder() {
-            Folder::Parity => heal.parity(&name, percent.unwrap_or(PERCENT))?,
-            folder if folder.is_named_by_hash() => heal.object(&name)?,
-            _ => Healed::Left,
+            Folder::Parity => heal.parity(&name, percent.unwrap_or(PERCENT)),
+            folder if folder.is_named_by_hash() => heal.object(&name),
+            _ => Ok(Healed::Left),
         };
-        healed.insert(name, became);
+        healed.insert(name, or_denied(became, monitor)?);
     }
     Ok(healed)
 }

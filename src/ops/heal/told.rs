@@ -40,8 +40,7 @@ pub fn healed(
     let replaced = replaced.filter(|(_, healed)| healed.is_well());
     let mut good: Vec<Name> = replaced.map(|(name, _)| name.clone()).collect();
     let left = report.objects.iter();
-    let left = left
-        .filter(|(_, healed)| matches!(healed, Healed::Left | Healed::Unasked(_) | Healed::Stays));
+    let left = left.filter(|(_, healed)| !healed.is_well() && *healed != Healed::Unstable);
     let left: BTreeSet<_> = left.map(|(name, _)| name.clone()).collect();
     let open = |name: &&Name| !good.contains(name) && !left.contains(name);
     let unsure: Vec<&Name> = found.told.iter().filter(open).collect();
@@ -62,6 +61,7 @@ pub fn healed(
     let bad: BTreeSet<_> = looked.damaged.iter().map(|damage| &damage.name).collect();
     let (still, again): (Vec<&Name>, _) = unsure.into_iter().partition(|name| bad.contains(name));
     report.still = still.into_iter().cloned().collect();
+    report.unsteady = looked.unsteady.len() as u64;
     report.spoilt = spoilt.spoilt.into_iter().collect();
     good.extend(again.into_iter().cloned());
     Ok(good)

@@ -34,32 +34,38 @@ impl Salvage {
 
     /// The chunk's bytes from anywhere but the failed block as a whole.
     pub(crate) fn chunk(&mut self, shared: &Shared<'_>, id: &Id, failed: &Place) -> Option<&[u8]> {
-        let places = match shared.loader.places(id, BlobKind::Chunk) {
-            Ok(places) => places,
-            Err(error) => {
-                shared.fail(error);
-                return None;
-            }
-        };
-        let keys = shared.loader.repo().keys();
-        for place in places {
-            let same = place.pack == failed.pack && place.block_offset == failed.block_offset;
-            if same && place.codec != Codec::Stored {
-                continue;
-            }
-            let (start, len) = match self.read(shared, &place) {
-                Ok(start) => (start, place.len as usize),
+        let mut tried = HashSet::new();
+        // What lay elsewhere may have moved once more.
+        loop {
+            let places = match shared.loader.places(id, BlobKind::Chunk) {
+                Ok(places) => places,
                 Err(error) => {
-                    self.tell(shared, &place, error);
-                    continue;
+                    shared.fail(error);
+                    return None;
                 }
             };
-            let whole = self.bytes.get(start..start + len);
-            if whole.is_some_and(|bytes| blob_id(keys, BlobKind::Chunk, bytes) == *id) {
-                return self.bytes.get(start..start + len);
+            let same = |place: &Place| {
+                place.pack == failed.pack && place.block_offset == failed.block_offset
+            };
+            let open = |place: &Place| !same(place) || place.codec == Codec::Stored;
+            let mut places = places.into_iter().filter(open);
+            let place = places
+                .find(|place| tried.insert((place.pack, place.block_offset, place.offset)))?;
+            match self.read(shared, &place) {
+                Ok(start) => {
+                    let keys = shared.loader.repo().keys();
+                    let range = start..start + place.len as usize;
+                    let bytes = self.bytes.get(range.clone());
+                    if bytes.is_some_and(|bytes| blob_id(keys, BlobKind::Chunk, bytes) == *id) {
+                        return self.bytes.get(range);
+                    }
+                }
+                Err(error) => match shared.loader.has_moved(&place.pack) {
+                    Ok(true) => {}
+                    _ => self.tell(shared, &place, error),
+                },
             }
         }
-        None
     }
 
     /// Tells why a pack could not be read; once for each pack, whatever it costs.

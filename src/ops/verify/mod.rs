@@ -3,22 +3,21 @@
 //! Packs are read first, each object once: hashed against its name, every box opened, every block expanded, every id
 //! recomputed. Then each snapshot is walked down to its chunks. A damaged object never ends the work.
 
+pub mod missing;
 pub mod packs;
 pub mod remember;
 pub mod small;
 pub mod trees;
 
-use crate::error::{Error, Kind, Result};
+use crate::error::{Error, Result};
 use crate::id::Id;
 use crate::mirror::{parity, scrub};
-use crate::monitor::{Aside, Counter, Monitor};
+use crate::monitor::{Counter, Monitor};
 use crate::name::{Folder, Name};
 use crate::ops::verify::packs::Packs;
 use crate::ops::verify::trees::{Bad, Loss, Walk};
-use crate::repo::chain::Chains;
 use crate::repo::look::Look;
-use crate::repo::presence::Presence;
-use crate::repo::{Repo, ledger, unlisted};
+use crate::repo::{Repo, ledger};
 use crate::store::Listed;
 use std::collections::{BTreeSet, HashMap};
 
@@ -127,17 +126,6 @@ pub fn run(look: &Look, options: &Options, monitor: &dyn Monitor) -> Result<Repo
     Ok(report)
 }
 
-/// Adds what is gone from one of several mirrors together with the index run that would have told.
-pub fn gone(whole: &Look, here: &Look, report: &mut Report, monitor: &dyn Monitor) {
-    for pack in whole.gone_from(here) {
-        let name = Name::hashed(Folder::Packs, &pack.to_hex());
-        if !report.damaged.iter().any(|damage| damage.name == name) {
-            let error = Error::new(Kind::Damaged, "another mirror has it and it is gone here");
-            damaged(report, name, error, monitor);
-        }
-    }
-}
-
 /// What several mirrors found bad, as far as none of them has it good.
 pub fn bad_everywhere(mirrors: &[(&Look, &Bad)]) -> Bad {
     let everywhere = |pack: &Id, is_bad: &dyn Fn(&Bad) -> bool| {
@@ -171,10 +159,10 @@ pub fn objects(
     let mut report = Report::default();
     let mut bad = Bad::default();
     small::run(repo, scope, options.level, &mut report, monitor)?;
-    missing(look, &mut report, monitor)?;
+    missing::known(look, &mut report, monitor)?;
     if scope.has_lost_all_slots() {
         let hidden: Vec<Id> = look.chains.hidden().map(|(id, _)| *id).collect();
-        unlisted(&hidden, &mut report, monitor);
+        missing::unlisted(&hidden, &mut report, monitor);
     }
     let packs = scope.packs(look);
     let total = packs.iter().map(|(_, len)| len).sum();
@@ -195,7 +183,7 @@ pub fn objects(
         monitor,
     }
     .run(&mut report, &mut bad)?;
-    went(repo, &mut report, &mut bad, monitor)?;
+    missing::went(repo, &mut report, &mut bad, monitor)?;
     // What a mark names is not read here and nothing leans on it: each blob that only such a pack has is tried.
     let packs = presence.packs().keys();
     bad.packs
@@ -266,84 +254,12 @@ impl Scope<'_> {
     }
 }
 
-/// Of packs that went while they were read, those that no prune let go.
-fn went(repo: &Repo, report: &mut Report, bad: &mut Bad, monitor: &dyn Monitor) -> Result<()> {
-    if bad.gone.is_empty() {
-        return Ok(());
-    }
-    let now = Presence::read(repo, &Aside(monitor))?;
-    let (let_go, lost) = bad.gone.iter().partition(|pack| now.is_tombed(pack));
-    bad.gone = let_go;
-    for pack in lost {
-        let name = Name::hashed(Folder::Packs, &pack.to_hex());
-        let error = Error::new(Kind::Damaged, "it went while it was being read");
-        damaged(report, name, error, monitor);
-    }
-    Ok(())
-}
-
-/// What index and chains know and the mirror lacks. Each pack is asked for by its name: one that has come since the others were
-/// listed is there.
-///
-/// # Errors
-/// Those of the store.
-fn missing(look: &Look, report: &mut Report, monitor: &dyn Monitor) -> Result<()> {
-    let (presence, index, chains) = (&look.presence, &look.index, &look.chains);
-    let there = match unlisted::find(&look.repo, presence, index) {
-        // So many do not come by themselves.
-        Err(error) if error.kind() == Kind::Unreachable => Vec::new(),
-        found => found?,
-    };
-    let there: BTreeSet<Id> = there.into_iter().map(|(pack, _)| pack).collect();
-    // One that is listed at another length is read below, and found damaged there.
-    let gone = |pack: &&Id| !presence.packs().contains_key(pack) && !there.contains(pack);
-    for pack in index.missing().iter().filter(gone) {
-        let name = Name::hashed(Folder::Packs, &pack.to_hex());
-        damaged(
-            report,
-            name,
-            Error::new(Kind::Damaged, "the index knows it and it is gone"),
-            monitor,
-        );
-    }
-    let gone: Vec<&Id> = chains.missing().collect();
-    let now = match gone.is_empty() {
-        true => Chains::default(),
-        false => Chains::read(&look.repo, &Aside(monitor))?,
-    };
-    let still: BTreeSet<&Id> = now.missing().collect();
-    // Others were purged between the slots and the entries being listed.
-    for id in gone.into_iter().filter(|id| still.contains(id)) {
-        let name = Name::hashed(Folder::Entries, &id.to_hex());
-        if !report.damaged.iter().any(|damage| damage.name == name) {
-            damaged(
-                report,
-                name,
-                Error::new(Kind::Damaged, "a commit slot lists it and it is gone"),
-                monitor,
-            );
-        }
-    }
-    Ok(())
-}
-
-/// Adds entries that were visible and lie there, and that no commit slot lists any more.
-pub fn unlisted(entries: &[Id], report: &mut Report, monitor: &dyn Monitor) {
-    for id in entries {
-        let name = Name::hashed(Folder::Entries, &id.to_hex());
-        if !report.damaged.iter().any(|damage| damage.name == name) {
-            let what = "no commit slot lists it";
-            damaged(report, name, Error::new(Kind::Damaged, what), monitor);
-        }
-    }
-}
-
 /// Tells that an object was bad at one reading and good at the next: it is not the disk that is to blame.
 pub(crate) fn unsteady(repo: &Repo, name: Name, report: &mut Report, monitor: &dyn Monitor) {
-    let at = repo.store().location();
-    let what = format!("two readings of {name} on {at} differ: memory, cable or controller");
-    let hint = "test this machine's memory, or try another machine";
-    monitor.problem(&Error::new(Kind::Other, what).hint(hint));
+    monitor.problem(&scrub::unsteady(
+        &repo.store().location().to_string(),
+        &name,
+    ));
     report.unsteady.push(name);
 }
 

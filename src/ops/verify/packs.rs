@@ -63,7 +63,7 @@ struct Found {
 impl Found {
     fn is_bad(&self) -> bool {
         let wrong = self.wrong.as_ref();
-        wrong.is_some_and(|error| error.kind() != Kind::TooNew) || !self.bad.is_empty()
+        wrong.is_some_and(|error| error.kind() == Kind::Damaged) || !self.bad.is_empty()
     }
 }
 
@@ -233,10 +233,8 @@ impl Packs<'_> {
 
     fn content(&self, id: &Id, len: u64, tools: &mut Tools, found: &mut Found) -> Result<()> {
         let named = self.stored(id, len, tools, found);
-        if named
-            .as_ref()
-            .is_err_and(|error| error.kind() != Kind::Damaged)
-        {
+        let is_judged = |error: &Error| error.kind() == Kind::Damaged && found.bytes > 0;
+        if named.as_ref().is_err_and(|error| !is_judged(error)) {
             return named;
         }
         let bytes = std::mem::take(&mut tools.pack);

@@ -50,7 +50,7 @@ pub fn run(
         report.bytes += listed.len;
         monitor.count(Counter::Objects, 1);
         let mut checked = check(repo, name);
-        if matches!(&checked, Err(error) if error.costs_one_object()) {
+        if matches!(&checked, Err(error) if error.kind() == Kind::Damaged) {
             checked = check(repo, name);
             if checked.is_ok() {
                 unsteady(repo, name.clone(), report, monitor);

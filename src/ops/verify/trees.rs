@@ -9,10 +9,11 @@ use crate::format::BlobKind;
 use crate::format::tree::node::{Node, NodeKind, XattrValue};
 use crate::id::Id;
 use crate::limits::FOLDER_DEPTH_MAX;
-use crate::monitor::Monitor;
+use crate::monitor::{Aside, Monitor};
 use crate::name::{self, Name};
 use crate::repo::index::row::Place;
 use crate::repo::loader::Loader;
+use crate::repo::presence::Presence;
 use crate::repo::view::{self, Nodes};
 use std::collections::{BTreeMap, HashSet};
 
@@ -60,7 +61,7 @@ pub struct Walk<'a> {
     monitor: &'a dyn Monitor,
     whole: HashSet<[u8; 16]>,
     losses: BTreeMap<Version, Counted>,
-    /// Whether the snapshot that was asked for last has been purged since it was looked at.
+    /// Of the last snapshot whose entry was found gone, whether a mark says so.
     purged: Option<(Id, bool)>,
     /// Trees walked.
     pub trees: u64,
@@ -138,7 +139,7 @@ impl<'a> Walk<'a> {
                     self.newer += 1;
                     self.monitor.problem(&error);
                 }
-                Err(error) if error.kind() == Kind::Damaged => {
+                Err(error) if error.costs_one_object() => {
                     if self.is_purged(snapshot)? {
                         return Ok(());
                     }
@@ -157,7 +158,7 @@ impl<'a> Walk<'a> {
         self.losses.into_values().map(|(loss, _)| loss).collect()
     }
 
-    /// Whether a prune has taken the snapshot since it was looked at: its entry goes first.
+    /// Whether a prune has taken the snapshot since it was looked at: its entry goes first, and a mark names it.
     fn is_purged(&mut self, snapshot: Id) -> Result<bool> {
         if let Some((asked, purged)) = self.purged
             && asked == snapshot
@@ -165,12 +166,14 @@ impl<'a> Walk<'a> {
             return Ok(purged);
         }
         let name = Name::hashed(name::Folder::Entries, &snapshot.to_hex());
-        let purged = match self.loader.repo().store().get_range(&name, 0..1) {
-            Ok(_) => false,
-            Err(error) if error.kind() == Kind::NotFound => true,
-            Err(error) if error.kind() == Kind::Damaged => false,
-            Err(error) => return Err(error),
-        };
+        let repo = self.loader.repo();
+        match repo.store().get_range(&name, 0..1) {
+            Err(error) if error.kind() == Kind::NotFound => {}
+            Err(error) if !error.costs_one_object() => return Err(error),
+            _ => return Ok(false),
+        }
+        let now = Presence::read(repo, &Aside(self.monitor))?;
+        let purged = now.is_purged(&snapshot);
         self.purged = Some((snapshot, purged));
         Ok(purged)
     }
@@ -231,15 +234,15 @@ impl<'a> Walk<'a> {
         });
         match walked {
             Ok(()) => Ok(lost),
-            Err(error) if error.kind() == Kind::Damaged => {
-                self.monitor.problem(&error);
-                let holes: u64 = node.holes.iter().map(|(_, len)| len).sum();
-                Ok((lost + node.size.saturating_sub(reached + holes)).max(1))
-            }
             Err(error) if error.kind() == Kind::TooNew => {
                 self.monitor.problem(&error);
                 self.newer += 1;
                 Ok(lost)
+            }
+            Err(error) if error.costs_one_object() => {
+                self.monitor.problem(&error);
+                let holes: u64 = node.holes.iter().map(|(_, len)| len).sum();
+                Ok((lost + node.size.saturating_sub(reached + holes)).max(1))
             }
             Err(error) => Err(error),
         }
@@ -263,7 +266,8 @@ impl<'a> Walk<'a> {
         if places.is_empty() || places.iter().filter(fits).any(doubtful) {
             return match self.loader.load(BlobKind::Chunk, id) {
                 Ok(_) => Ok(true),
-                Err(error) if error.kind() == Kind::Damaged => Ok(false),
+                Err(error) if error.kind() == Kind::TooNew => Err(error),
+                Err(error) if error.costs_one_object() => Ok(false),
                 Err(error) => Err(error),
             };
         }

@@ -36,7 +36,7 @@ pub(super) fn failed(what: String, error: io::Error, root: &Path) -> Error {
         Some(Errno::ROFS) => error.hint(format!(
             "that file system is read-only: `mount -o remount,rw {root}`, and if it fell back to that by itself, check the disk first"
         )),
-        Some(Errno::ACCESS | Errno::PERM) => error.hint(format!(
+        Some(Errno::ACCESS | Errno::PERM) => error.with_kind(Kind::Denied).hint(format!(
             "this user may not do that: `ls -ld {root}` shows who may"
         )),
         Some(Errno::NOSPC | Errno::DQUOT) => {
@@ -49,8 +49,13 @@ pub(super) fn failed(what: String, error: io::Error, root: &Path) -> Error {
     }
 }
 
-/// What keeps one object from being opened and says nothing of the others: a bad sector under it, a link in its place, a
-/// file where its folder should be.
+/// What a sector answers that the disk gives up, and a disk that is gone.
+pub(super) fn is_io(error: &io::Error) -> bool {
+    Errno::from_io_error(error) == Some(Errno::IO)
+}
+
+/// What keeps one object from being opened or read and says nothing of the others: a bad sector under it, a link in its
+/// place, a file where its folder should be.
 pub(super) fn is_of_object(error: &io::Error) -> bool {
     let code = Errno::from_io_error(error);
     // EUCLEAN is what file systems answer whose own structures are damaged there.
@@ -58,15 +63,4 @@ pub(super) fn is_of_object(error: &io::Error) -> bool {
         code,
         Some(Errno::IO | Errno::UCLEAN | Errno::BADMSG | Errno::LOOP | Errno::NOTDIR)
     )
-}
-
-pub(super) fn short_or(what: String, error: io::Error, root: &Path) -> Error {
-    if error.kind() == io::ErrorKind::UnexpectedEof {
-        return Error::new(Kind::Damaged, what).because("it became shorter while it was read");
-    }
-    // A sector that the disk gives up. The file is there and was opened, so it alone is at fault.
-    if Errno::from_io_error(&error) == Some(Errno::IO) {
-        return Error::new(Kind::Damaged, what).because(error);
-    }
-    failed(what, error, root)
 }

@@ -22,7 +22,7 @@ use crate::error::{Error, Kind, Result};
 use crate::name::{Folder, Name};
 use crate::store::folder::direct::{Direct, LARGE};
 use crate::store::folder::fault::{
-    UNPLUGGED, failed, is_of_object, nothing_at, opening, short_or, unreadable,
+    UNPLUGGED, failed, is_io, is_of_object, nothing_at, opening, unreadable,
 };
 use crate::store::folder::root::{Root, make_folder, make_one};
 use crate::store::folder::temp::{TEMP, Temps, is_half_written};
@@ -33,6 +33,9 @@ use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::path::Path;
+
+/// What a folder with a repository begins with.
+const MARKER: &str = "mirror";
 
 /// The objects in one folder.
 pub struct FolderStore {
@@ -106,7 +109,7 @@ impl FolderStore {
                     .map_err(|error| failed(opening(root), error, root))?
                     .is_empty(),
                 None if name == TEMP || name == "lost+found" => true,
-                None => name != "mirror" && Name::new(Folder::Top, &name).is_some(),
+                None => name != MARKER && Name::new(Folder::Top, &name).is_some(),
             };
             if !begun {
                 return Ok(false);
@@ -155,7 +158,8 @@ impl FolderStore {
 
     fn failed(&self, what: String, error: impl Into<io::Error>) -> Error {
         let error = error.into();
-        let gone = error.kind() == io::ErrorKind::NotFound && !self.root.is_there();
+        let gone = error.kind() == io::ErrorKind::NotFound && !self.root.is_there()
+            || self.is_dead(&error);
         let error = failed(what, error, self.root.path());
         if gone {
             return error.with_kind(Kind::Unreachable).hint(UNPLUGGED);
@@ -163,18 +167,33 @@ impl FolderStore {
         error
     }
 
+    /// What it means that an object could not be opened or read: that it alone is at fault, or the disk.
+    fn unread(&self, name: &Name, error: io::Error) -> Error {
+        let what = self.location.reading(name);
+        if error.kind() == io::ErrorKind::UnexpectedEof {
+            return Error::new(Kind::Damaged, what).because("it became shorter while it was read");
+        }
+        match self.is_alone(&error) {
+            true => Error::new(Kind::Damaged, what).because(error),
+            false => self.failed(what, error),
+        }
+    }
+
+    /// Whether an error says nothing of other objects.
+    fn is_alone(&self, error: &io::Error) -> bool {
+        is_of_object(error) && self.root.is_there() && !self.is_dead(error)
+    }
+
+    fn is_dead(&self, error: &io::Error) -> bool {
+        is_io(error) && !self.root.gives_bytes(MARKER)
+    }
+
     fn open_object(&self, name: &Name) -> Result<(File, u64)> {
-        let fault = |error: io::Error| self.failed(self.location.reading(name), error);
+        let fault = |error: io::Error| self.unread(name, error);
         let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
         let open = || fs::openat(&self.root, name.path(), flags, Mode::empty());
-        let opened = |error: Errno| {
-            let error = io::Error::from(error);
-            match is_of_object(&error) && self.root.is_there() {
-                true => Error::new(Kind::Damaged, self.location.reading(name)).because(error),
-                false => fault(error),
-            }
-        };
-        let file = File::from(retry_on_intr(open).map_err(opened)?);
+        let opened = retry_on_intr(open).map_err(io::Error::from);
+        let file = File::from(opened.map_err(fault)?);
         let found = file.metadata().map_err(fault)?;
         if found.is_file() {
             return Ok((file, found.len()));
@@ -213,7 +232,7 @@ impl Store for FolderStore {
             return Err(Error::new(Kind::Damaged, reading()).because(why));
         }
         self.read(&mut file, 0..len, into)
-            .map_err(|error| short_or(reading(), error, self.root.path()))
+            .map_err(|error| self.unread(name, error))
     }
 
     fn get_range(&self, name: &Name, range: Range<u64>) -> Result<Vec<u8>> {
@@ -225,7 +244,7 @@ impl Store for FolderStore {
         }
         let mut bytes = Vec::new();
         self.read(&mut file, range, &mut bytes)
-            .map_err(|error| short_or(reading(), error, self.root.path()))?;
+            .map_err(|error| self.unread(name, error))?;
         Ok(bytes)
     }
 
@@ -304,6 +323,8 @@ impl Store for FolderStore {
                     len: found.len(),
                 })?,
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                // It lies there, and who reads it finds out.
+                Err(error) if self.is_alone(&error) => each(Listed { name, len: 0 })?,
                 Err(error) => return Err(fault(error)),
             }
         }

@@ -3,7 +3,7 @@
 use rustix::fs::{self, AtFlags, Mode, OFlags};
 use rustix::io::{Errno, retry_on_intr};
 use std::fs::{DirBuilder, File};
-use std::io;
+use std::io::{self, Read};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -48,6 +48,19 @@ impl Root {
             return false;
         };
         (now.dev(), now.ino()) == (then.dev(), then.ino())
+    }
+
+    /// Whether the disk still gives bytes: the first of this file, and not out of memory. Of a disk that was unplugged all
+    /// that was read lately stays there for a long time, and the rest fails as bad sectors do.
+    pub(super) fn gives_bytes(&self, path: &str) -> bool {
+        let read = || {
+            let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
+            let mut file = File::from(fs::openat(&self.folder, path, flags, Mode::empty())?);
+            // Where that is not to be had, memory may answer.
+            let _ = fs::fadvise(&file, 0, None, fs::Advice::DontNeed);
+            file.read_exact(&mut [0])
+        };
+        !read().is_err_and(|error: io::Error| Errno::from_io_error(&error) == Some(Errno::IO))
     }
 
     /// Makes the folders above `path` that are missing. `path` lies below the root.

@@ -108,7 +108,7 @@ impl Fault {
     pub(super) fn told(self, what: String, host: &str) -> Error {
         match self {
             Self::Said(StatusCode::NoSuchFile, _) => Error::new(Kind::NotFound, what),
-            Self::Said(StatusCode::PermissionDenied, _) => Error::new(Kind::Other, what)
+            Self::Said(StatusCode::PermissionDenied, _) => Error::new(Kind::Denied, what)
                 .because(Trouble::FINAL.told("the server denied permission"))
                 .hint(format!(
                     "this user may not do that there: `sftp {host}` shows who may"
@@ -178,7 +178,7 @@ mod tests {
     fn kinds_follow_the_servers_word() {
         let told = |code| Fault::Said(code, String::new()).told("read it".into(), "h");
         assert_eq!(told(StatusCode::NoSuchFile).kind(), Kind::NotFound);
-        assert_eq!(told(StatusCode::PermissionDenied).kind(), Kind::Other);
+        assert_eq!(told(StatusCode::PermissionDenied).kind(), Kind::Denied);
         let error = told(StatusCode::Failure);
         assert_eq!(error.kind(), Kind::Unreachable);
         assert_eq!(error.chain(), "read it: the server said Failure");
