@@ -111,7 +111,7 @@ pub fn run(
         let next = tell::verdict(context, &all, done);
         tell::verified(context, &all, level, seconds, &next);
     } else {
-        tell::together(context, &all, level, began, done);
+        tell::together(context, (&all, mirrors), level, began, done);
     }
     verify::away(context, mirrors, done);
     Ok(())

@@ -132,7 +132,7 @@ pub fn mirrors(context: &Context, mirrors: &Mirrors, level: Level, done: &mut Do
         found.push((look, report, bad));
     }
     let all = together(context, mirrors, &mut found)?;
-    tell::together(context, &all, level, began, done);
+    tell::together(context, (&all, mirrors), level, began, done);
     away(context, mirrors, done);
     Ok(())
 }

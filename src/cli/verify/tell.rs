@@ -3,6 +3,7 @@
 use crate::cli::context::Context;
 use crate::cli::exit::{Done, Outcome};
 use crate::ops::verify::{Level, Report};
+use crate::repo::mirrors::Mirrors;
 use crate::ui::json::{self, Event};
 use crate::ui::{counted, escape};
 use crate::units::{duration_to_text, size_to_text};
@@ -11,13 +12,17 @@ use std::time::Duration;
 /// The verdict over several mirrors.
 pub fn together(
     context: &Context,
-    report: &Report,
+    (report, mirrors): (&Report, &Mirrors),
     level: Level,
     began: Duration,
     done: &mut Done,
 ) {
     let ui = context.ui();
     ui.end_progress();
+    let every = match mirrors.away.is_empty() {
+        true => "every mirror",
+        false => "every mirror that is there",
+    };
     losses(context, report);
     let seconds = (context.host().elapsed() - began).as_secs_f64();
     others(context, report.newer, report.strangers);
@@ -28,13 +33,13 @@ pub fn together(
         (0, 0) => {
             let whole = all_that_is_whole(report);
             ui.line(&format!(
-                "verified: {snapshots}, {whole} is whole on every mirror{}",
+                "verified: {snapshots}, {whole} is whole on {every}{}",
                 at_second_reading(report)
             ));
             String::new()
         }
         (0, _) => {
-            let next = "heirloom heal".to_owned();
+            let next = format!("heirloom heal{}", context.same_repository());
             let what = format!("{damaged} damaged or missing");
             ui.line(&format!(
                 "DAMAGED: {what}, and every file of {snapshots} can be had whole from another mirror         next: {next}"
@@ -43,13 +48,15 @@ pub fn together(
             next
         }
         (lost, _) => {
-            let next =
-                "heirloom heal, then another backup: it stores again what this device still has";
+            let next = format!(
+                "heirloom heal{}, then another backup: it stores again what this device still has",
+                context.same_repository()
+            );
             let lost = counted(lost as u64, "file", "files");
-            let what = format!("{damaged} damaged or missing, {lost} lost on every mirror");
+            let what = format!("{damaged} damaged or missing, {lost} lost on {every}");
             ui.line(&format!("DAMAGED: {what}         next: {next}"));
             done.add(Outcome::Damage, what);
-            next.to_owned()
+            next
         }
     };
     if !next.is_empty() {
