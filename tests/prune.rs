@@ -325,3 +325,23 @@ fn an_undelete_beside_a_prune_counts_on_every_mirror() {
     }
     assert!(in_time > 10, "{in_time}");
 }
+
+#[test]
+fn what_a_mirror_has_lost_is_brought_before_a_mark_hides_it() {
+    let mut world = World::new();
+    world.change(1);
+    let gone = world.backup(&BOTH);
+    let packs = of(&world.stores[1], Folder::Packs);
+    world.change(2);
+    world.backup(&BOTH);
+    world.client.forget(&world.places(&BOTH), &[gone]).unwrap();
+    world.snapshots.remove(&gone);
+    for name in packs {
+        world.stores[1].delete(&name).unwrap();
+    }
+    let report = prune_well(&world);
+    assert!(report.plan.moving_bytes > 0);
+    for at in BOTH {
+        world.assert_whole(at, "after the prune");
+    }
+}

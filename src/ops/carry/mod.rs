@@ -63,7 +63,8 @@ impl Wanted {
 pub enum Which<'a> {
     /// All that the mirror lacks.
     Lacking,
-    /// Those that only packs that go have there. A mirror that is behind lacks more, and need not have it for packs to go.
+    /// Those that only packs that go have there, or packs that the mirror has lost: what a mark names it misses no more, and
+    /// nobody would know. A mirror that is behind lacks more, and need not have it for packs to go.
     Going,
     /// Those of them that these packs have.
     GoingIn(&'a BTreeSet<Id>),
@@ -199,11 +200,14 @@ fn fetch(
             continue;
         };
         let name = Name::hashed(Folder::Packs, &pack.to_hex());
-        // It may have come since the others were listed; something may lean on it by now.
-        if repo
-            .store()
-            .get_range(&name, len.saturating_sub(1)..*len)
-            .is_ok()
+        // It may have come since the others were listed; something may lean on it by now. One that was listed is not wanted
+        // unless it has another length.
+        let is_new = !presence.packs().contains_key(pack);
+        if is_new
+            && repo
+                .store()
+                .get_range(&name, len.saturating_sub(1)..*len)
+                .is_ok()
         {
             presence.add(*pack, *len);
             carried.came.insert(*pack);
@@ -257,6 +261,7 @@ fn wanted(
 ) -> Result<Wanted> {
     let mut wanted = Wanted::default();
     let is_dark = dark(presence, index).next().is_some();
+    let named = index.named();
     reached.each(&mut |kind, prefix| {
         if index.holds(prefix, kind)? {
             return Ok(());
@@ -267,7 +272,9 @@ fn wanted(
             Which::Lacking => true,
             // It may be in what nothing tells of, and what is nowhere is told.
             Which::Going if is_dark || places.is_empty() => true,
-            Which::Going => !index.places_of(prefix, kind)?.is_empty(),
+            Which::Going => {
+                !index.places_of(prefix, kind)?.is_empty() || index.was_in(&named, prefix, kind)?
+            }
             Which::GoingIn(packs) | Which::Anew(packs) => {
                 let here = index.places_of(prefix, kind)?;
                 here.iter().any(|place| packs.contains(&place.pack))

@@ -22,7 +22,7 @@ use crate::monitor::{Counter, Monitor};
 use crate::name::{Folder, Name};
 use crate::repo::Repo;
 use crate::repo::index::directories::pack_directory;
-use crate::repo::index::row::{Place, pack_number, place_of, row_sum};
+use crate::repo::index::row::{Place, kind_of, pack_number, place_of, row_sum};
 use crate::repo::index::tables::Tables;
 use crate::repo::presence::Presence;
 use std::collections::{HashMap, HashSet};
@@ -277,6 +277,30 @@ impl Index {
         }
         places.append(&mut doubtful);
         Ok(places)
+    }
+
+    /// Packs that runs on this mirror name, be they there or not.
+    pub fn named(&self) -> HashSet<Id> {
+        let tables = self.tables.list();
+        let listed = self.listed();
+        let named = tables.iter().flat_map(|loaded| loaded.behind.named());
+        let here = named.filter(|(run, _)| listed.contains(run));
+        here.map(|(_, pack)| pack.id).collect()
+    }
+
+    /// Whether a blob with these first 16 bytes was in one of these packs, be it there or not.
+    ///
+    /// # Errors
+    /// Those of the cache folder.
+    pub fn was_in(&self, packs: &HashSet<Id>, prefix: &[u8; 16], kind: BlobKind) -> Result<bool> {
+        let mut was = false;
+        for loaded in self.tables.list().iter() {
+            loaded.table.find(prefix, &mut |row| {
+                let pack = loaded.behind.packs.get(pack_number(row));
+                was |= kind_of(row) == Some(kind) && pack.is_some_and(|it| packs.contains(&it.id));
+            })?;
+        }
+        Ok(was)
     }
 
     /// For each listed pack and each table that knows it, a sum over what the table says of its blobs; see

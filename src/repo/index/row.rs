@@ -99,10 +99,15 @@ pub(crate) fn place_of(packs: &[PackInfo], row: &Row) -> Option<Place> {
         stored_len: get_u24(&row[24..27]),
         raw_len: get_u24(&row[27..30]),
         codec: Codec::from_number(row[30])?,
-        kind: BlobKind::from_number(row[31])?,
+        kind: kind_of(row)?,
         offset: get_u24(&row[32..35]),
         len: get_u24(&row[35..38]),
     })
+}
+
+/// What its blob is, unless the row is broken.
+pub(crate) fn kind_of(row: &Row) -> Option<BlobKind> {
+    BlobKind::from_number(row[31])
 }
 
 /// The number of the row's pack in its table.
