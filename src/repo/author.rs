@@ -18,8 +18,11 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// For so long, in seconds, a remove that no look shows is remembered: a mirror that is away may be the only one to show it.
-const UNSEEN: i64 = 90 * 86_400;
+/// For so long, in seconds, a remove that no look shows is remembered: a mirror that is away for years may be the only one to
+/// show it.
+const UNSEEN: i64 = 10 * 366 * 86_400;
+/// So many seconds may the clocks of two devices differ. A remove that is dated later was not made then.
+const CLOCKS_DIFFER: i64 = 86_400;
 
 /// When, where and by whom an entry is made.
 #[derive(Clone, Debug, Default)]
@@ -262,8 +265,8 @@ impl Author {
     }
 
     /// Of each removed snapshot that may be purged, since when it is known to be removed, in seconds since 1970 by this
-    /// device's clock. What another device says of when it removed something is not believed: else who has the keys, and
-    /// dates a remove back, would leave no time to take it back.
+    /// device's clock. What a remove says of when it was made is not believed, be it in this device's name: else who has the
+    /// keys, and dates a remove back, would leave no time to take it back.
     ///
     /// # Errors
     /// Those of the state folder.
@@ -286,21 +289,18 @@ impl Author {
         memory.removals.retain(|by, seen| {
             *seen <= now && (here.contains(by) || now.saturating_sub(*seen) < UNSEEN)
         });
-        let own = |remove: &Entry| {
-            let made = memory.own.is_some_and(|own| remove.seq <= own.seq);
-            remove.device == self.writer.device && made
-        };
         let mut since = BTreeMap::new();
         for (id, by) in &removed {
             let Some(remove) = chains.entry(by) else {
                 continue;
             };
             let said = remove.time.seconds;
-            let seen = match own(remove) || !here.contains(by) {
-                true => said,
-                false => *memory.removals.entry(*by).or_insert(now),
+            let seen = match here.contains(by) {
+                true => *memory.removals.entry(*by).or_insert(now),
+                false => said,
             };
-            since.insert(*id, said.max(seen));
+            let is_likely = said <= seen.saturating_add(CLOCKS_DIFFER);
+            since.insert(*id, if is_likely { said.max(seen) } else { seen });
         }
         since
     }
