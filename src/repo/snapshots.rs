@@ -167,7 +167,9 @@ pub fn resolve<'a>(
                 let what = format!("latest could mean several sources: {}", sources.join(", "));
                 return Err(Error::new(Kind::Usage, what).hint("choose one with --source NAME"));
             }
-            let at = all.len().checked_sub(back + 1);
+            let at = back
+                .checked_add(1)
+                .and_then(|back| all.len().checked_sub(back));
             at.map(|at| all.swap_remove(at)).ok_or_else(|| {
                 Error::new(
                     Kind::NotFound,

@@ -212,7 +212,7 @@ fn catch_up(mirrors: &Mirrors, report: &mut Report, author: &Author, by: By<'_>)
     Ok(())
 }
 
-fn bring_all(look: &Look, mirror: &Mirror, author: &Author, by: By<'_>) -> Result<()> {
+pub(crate) fn bring_all(look: &Look, mirror: &Mirror, author: &Author, by: By<'_>) -> Result<()> {
     let report = sync::run(look, &mirror.repo, by)?;
     if !report.left.is_empty() {
         let what = format!("{} snapshots stay behind", report.left.len());

@@ -9,6 +9,7 @@ use crate::id::Id;
 use crate::mirror::copy::{Wrong, copy};
 use crate::monitor::{Aside, Monitor};
 use crate::name::{Folder, Name};
+use crate::ops::backup::bring_all;
 use crate::ops::by::By;
 use crate::ops::keys_and_marks;
 use crate::ops::sync;
@@ -202,8 +203,7 @@ impl Upload<'_> {
         if report.is_none_or(|report| report.more) {
             // A collector gave up waiting for this session: begin again with what the leader shows. Or there is more than one
             // session lists.
-            sync::run(&look, to, by)?;
-            return Ok(());
+            return bring_all(&look, self.mirror, self.with.author, by);
         }
         let now = whole.then(|| by.host.now().seconds);
         self.with.author.saw(self.mirror, &chains, &marks, now)
