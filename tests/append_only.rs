@@ -2,12 +2,11 @@
 //! device prunes there.
 
 use crate::client::{Client, Places};
-use crate::several::{World, of};
+use crate::several::{World, at_once, of};
 use heirloom::id::Id;
 use heirloom::monitor::Collected;
 use heirloom::name::Folder;
-use heirloom::ops::prune::plan::Limits;
-use heirloom::ops::prune::{Options, Report};
+use heirloom::ops::prune::Report;
 use heirloom::repo::Writer;
 use heirloom::repo::publish::Session;
 use heirloom::store::Store;
@@ -16,7 +15,6 @@ use heirloom::store::calls::{Call, Counted};
 use heirloom::store::memory::MemoryStore;
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 const BOTH: [usize; 2] = [0, 1];
 
@@ -44,16 +42,7 @@ fn backup(world: &mut World, client: &Client, places: &Places, number: u64) -> I
 
 #[track_caller]
 fn prune(client: &Client, places: &Places) -> Report {
-    let options = Options {
-        limits: Limits {
-            unused: 0,
-            rewrite: u64::MAX,
-        },
-        grace: 0,
-        expiry: 86_400,
-        wait: Duration::ZERO,
-        clock_ok: true,
-    };
+    let options = at_once();
     let monitor = Collected::default();
     let report = client.prune(places, &options, &monitor);
     let report = report.unwrap_or_else(|error| panic!("{}", error.chain()));

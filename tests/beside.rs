@@ -2,7 +2,7 @@
 
 use crate::client::Client;
 use crate::schedule::{Scheduled, number};
-use crate::several::World;
+use crate::several::{World, at_once};
 use crate::world::describe;
 use heirloom::error::Kind;
 use heirloom::format::BlobKind;
@@ -10,28 +10,11 @@ use heirloom::id::Id;
 use heirloom::mirror::scrub;
 use heirloom::monitor::Collected;
 use heirloom::name::{Folder, Name};
-use heirloom::ops::prune::Options;
-use heirloom::ops::prune::plan::Limits;
 use heirloom::ops::verify::Level;
 use heirloom::repo::look::Look;
 use heirloom::store::Store;
 use std::fs;
 use std::sync::Arc;
-use std::time::Duration;
-
-/// Nothing unused stays, so that what is needed moves; and nothing can be taken back.
-fn at_once() -> Options {
-    Options {
-        limits: Limits {
-            unused: 0,
-            rewrite: u64::MAX,
-        },
-        grace: 0,
-        expiry: 86_400,
-        wait: Duration::ZERO,
-        clock_ok: true,
-    }
-}
 
 /// Three snapshots on the first mirror, and what just before one of the calls is done there: the second is forgotten, and all
 /// that it does not share with others goes.

@@ -1,6 +1,6 @@
 //! Blocks of packs that go: one of which all is needed moves as it was compressed, and nothing moves under a wrong name.
 
-use crate::several::{World, of};
+use crate::several::{World, at_once, of};
 use crate::world::noise;
 use heirloom::compress::{Compressor, Expander, Level};
 use heirloom::format::block::check_blobs;
@@ -12,8 +12,7 @@ use heirloom::monitor::Collected;
 use heirloom::name::{Folder, Name};
 use heirloom::ops::by::By;
 use heirloom::ops::carry::{self, Which};
-use heirloom::ops::prune::plan::Limits;
-use heirloom::ops::prune::{self, Options};
+use heirloom::ops::prune;
 use heirloom::ops::reach::Reach;
 use heirloom::repo::Writer;
 use heirloom::repo::index::directories::pack_directory;
@@ -26,7 +25,6 @@ use heirloom::store::{Payload, Store};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::sync::Arc;
-use std::time::Duration;
 
 /// A block as it lies in a pack.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -109,16 +107,7 @@ fn world() -> World {
 }
 
 fn prune(world: &World) -> prune::Report {
-    let options = Options {
-        limits: Limits {
-            unused: 0,
-            rewrite: u64::MAX,
-        },
-        grace: 0,
-        expiry: 86_400,
-        wait: Duration::ZERO,
-        clock_ok: true,
-    };
+    let options = at_once();
     let monitor = Collected::default();
     let pruned = world.client.prune(&world.places(&[0]), &options, &monitor);
     pruned.unwrap_or_else(|error| panic!("{}", error.chain()))

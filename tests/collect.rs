@@ -4,14 +4,13 @@
 
 use crate::client::{Client, Dice, Places, TestHost, seeds};
 use crate::schedule::{Scheduled, nth};
-use crate::several::{World, of};
+use crate::several::{World, at_once, of};
 use crate::world::{describe, noise};
 use heirloom::error::{Error, Kind, Result};
 use heirloom::id::Id;
 use heirloom::monitor::Collected;
 use heirloom::name::{Folder, Name};
-use heirloom::ops::prune::plan::Limits;
-use heirloom::ops::prune::{self, Options};
+use heirloom::ops::prune;
 use heirloom::store::calls::Call;
 use heirloom::store::faulty::{Counting, Fault, Moment};
 use heirloom::store::memory::MemoryStore;
@@ -20,26 +19,12 @@ use std::collections::BTreeSet;
 use std::fs;
 use std::ops::Range;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 const BOTH: [usize; 2] = [0, 1];
 const DAY: i64 = 86_400;
 
-fn options() -> Options {
-    Options {
-        limits: Limits {
-            unused: 0,
-            rewrite: u64::MAX,
-        },
-        grace: 0,
-        expiry: DAY,
-        wait: Duration::ZERO,
-        clock_ok: true,
-    }
-}
-
 pub(crate) fn try_prune(client: &Client, places: &Places) -> Result<prune::Report> {
-    client.prune(places, &options(), &Collected::default())
+    client.prune(places, &at_once(), &Collected::default())
 }
 
 /// Prunes; every mirror must be done with.

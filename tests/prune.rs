@@ -2,7 +2,7 @@
 
 use crate::client::{Client, TestHost};
 use crate::schedule::{Scheduled, number};
-use crate::several::{World, of};
+use crate::several::{World, at_once, of};
 use heirloom::error::Result;
 use heirloom::format::chain::{Entry, What};
 use heirloom::host::Host;
@@ -10,30 +10,15 @@ use heirloom::id::Id;
 use heirloom::monitor::Collected as Heard;
 use heirloom::name::{Folder, Name};
 use heirloom::ops::prune::collect::Collected;
-use heirloom::ops::prune::plan::Limits;
 use heirloom::ops::prune::{self, Options};
 use heirloom::repo::Writer;
 use heirloom::repo::publish::{Outcome, Session};
 use heirloom::store::faulty::{Counting, Fault, Moment};
 use heirloom::store::{Payload, Store};
 use std::sync::Arc;
-use std::time::Duration;
 
 const BOTH: [usize; 2] = [0, 1];
 const DAY: i64 = 86_400;
-
-fn options() -> Options {
-    Options {
-        limits: Limits {
-            unused: 0,
-            rewrite: u64::MAX,
-        },
-        grace: 0,
-        expiry: DAY,
-        wait: Duration::ZERO,
-        clock_ok: true,
-    }
-}
 
 fn prune(world: &World, client: &Client, options: &Options) -> Result<prune::Report> {
     client.prune(&world.places(&BOTH), options, &Heard::default())
@@ -41,7 +26,7 @@ fn prune(world: &World, client: &Client, options: &Options) -> Result<prune::Rep
 
 #[track_caller]
 fn prune_well(world: &World) -> prune::Report {
-    let report = prune(world, &world.client, &options());
+    let report = prune(world, &world.client, &at_once());
     let report = report.unwrap_or_else(|error| panic!("{}", error.chain()));
     for (name, done) in &report.mirrors {
         let done = done.as_ref();
@@ -104,7 +89,7 @@ fn within_grace_nothing_goes() {
     let before = [packs(&world, 0), packs(&world, 1)];
     let grace = Options {
         grace: 14 * DAY,
-        ..options()
+        ..at_once()
     };
     let report = prune(&world, &world.client, &grace).unwrap();
     assert!(report.plan.entries.is_empty() && report.plan.dead.is_empty());
@@ -131,7 +116,7 @@ fn a_remove_that_is_dated_back_leaves_the_whole_grace_all_the_same() {
     let grace = Options {
         grace: 14 * DAY,
         clock_ok: false,
-        ..options()
+        ..at_once()
     };
     let host = TestHost::new(78, "this");
     world.client.host = Arc::<TestHost>::clone(&host);
@@ -179,7 +164,7 @@ fn g8_g9_who_has_not_ended_is_waited_for_and_after_a_day_ended() {
     let world = world();
     let mut late = session(&world, 9, 1000);
     let before = packs(&world, 0);
-    let first = prune(&world, &world.client, &options()).unwrap();
+    let first = prune(&world, &world.client, &at_once()).unwrap();
     let waits = |report: &prune::Report| report.mirrors[0].1.as_ref().unwrap().waits.clone();
     assert_eq!(waits(&first).len(), 1);
     assert!(!waits(&first)[0].for_ever && waits(&first)[0].kind == "backup");
@@ -189,7 +174,7 @@ fn g8_g9_who_has_not_ended_is_waited_for_and_after_a_day_ended() {
     host.set_ahead(DAY + 60);
     let mut tomorrow = world.client.clone();
     tomorrow.host = host;
-    let second = prune(&world, &tomorrow, &options()).unwrap();
+    let second = prune(&world, &tomorrow, &at_once()).unwrap();
     assert!(waits(&second).is_empty());
     assert!(packs(&world, 0) < before);
     let sealed = late.seal_entry(&entry(&world, 9)).unwrap();
@@ -209,7 +194,7 @@ fn g8_g9_who_has_not_ended_is_waited_for_and_after_a_day_ended() {
 fn a_slow_session_that_shows_life_is_not_ended() {
     let world = world();
     let _late = session(&world, 9, 3000);
-    prune(&world, &world.client, &options()).unwrap();
+    prune(&world, &world.client, &at_once()).unwrap();
     let intent = of(&world.stores[0], Folder::Intents).into_iter().next();
     let intent = intent.unwrap();
     let bytes = world.stores[0].contents()[&intent].clone();
@@ -220,7 +205,7 @@ fn a_slow_session_that_shows_life_is_not_ended() {
     host.set_ahead(DAY + 60);
     let mut tomorrow = world.client.clone();
     tomorrow.host = host;
-    let report = prune(&world, &tomorrow, &options()).unwrap();
+    let report = prune(&world, &tomorrow, &at_once()).unwrap();
     assert_eq!(report.mirrors[0].1.as_ref().unwrap().waits.len(), 1);
 }
 
@@ -242,11 +227,11 @@ fn g11_collectors_killed_at_every_call_and_taken_over() {
             for_good: true,
             kind: heirloom::error::Kind::Unreachable,
         }));
-        drop(prune(&world, &world.client, &options()));
+        drop(prune(&world, &world.client, &at_once()));
         let tripped = world.faulty[0].has_tripped();
         world.faulty[0].plan(None);
         assert_whole(&world, &format!("killed at {at}"));
-        let report = prune(&world, &other, &options()).unwrap();
+        let report = prune(&world, &other, &at_once()).unwrap();
         let went = |(_, done): &(_, Result<Collected>)| {
             done.as_ref().is_ok_and(|done| done.carried.kept.is_empty())
         };
@@ -302,7 +287,7 @@ fn an_undelete_beside_a_prune_counts_on_every_mirror() {
                 let undeleted = other.write_all(&first, what, |_| ());
                 tell.send(undeleted.is_ok()).unwrap();
             });
-            let pruned = world.client.prune(&places, &options(), &Heard::default());
+            let pruned = world.client.prune(&places, &at_once(), &Heard::default());
             if !gate.is_done() {
                 break;
             }

@@ -4,7 +4,7 @@
 
 use crate::client::{Client, Job, Places};
 use crate::schedule::{Scheduled, nth, number, write};
-use crate::several::{World, of};
+use crate::several::{World, at_once, of};
 use crate::world::{describe, noise};
 use heirloom::error::{Kind, Result};
 use heirloom::format::ObjectKind;
@@ -12,7 +12,6 @@ use heirloom::format::commit::CommitSlot;
 use heirloom::id::Id;
 use heirloom::monitor::Collected;
 use heirloom::name::{Folder, Name};
-use heirloom::ops::prune::plan::Limits;
 use heirloom::ops::prune::{self, Options};
 use heirloom::store::Store;
 use heirloom::store::calls::Call;
@@ -29,14 +28,8 @@ const DAY: i64 = 86_400;
 /// Whoever has not ended is ended after `expiry` seconds of silence: at once, if that is 0.
 fn options(expiry: i64) -> Options {
     Options {
-        limits: Limits {
-            unused: 0,
-            rewrite: u64::MAX,
-        },
-        grace: 0,
         expiry,
-        wait: Duration::ZERO,
-        clock_ok: true,
+        ..at_once()
     }
 }
 

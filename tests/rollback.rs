@@ -3,35 +3,19 @@
 
 use crate::client::TestHost;
 use crate::schedule::{Scheduled, number};
-use crate::several::{World, failed, of};
+use crate::several::{World, at_once, failed, of};
 use heirloom::error::Kind;
 use heirloom::id::Id;
 use heirloom::monitor::Collected;
 use heirloom::name::{Folder, Name};
 use heirloom::ops::prune::Options;
-use heirloom::ops::prune::plan::Limits;
 use heirloom::repo::chain::Chains;
 use heirloom::repo::heads::Finding;
 use heirloom::store::Store;
 use std::collections::BTreeSet;
 use std::sync::Arc;
-use std::time::Duration;
 
 const ALL: [usize; 3] = [0, 1, 2];
-
-/// Nothing unused stays, and nothing can be taken back.
-fn at_once() -> Options {
-    Options {
-        limits: Limits {
-            unused: 0,
-            rewrite: u64::MAX,
-        },
-        grace: 0,
-        expiry: 86_400,
-        wait: Duration::ZERO,
-        clock_ok: true,
-    }
-}
 
 /// Three snapshots on three mirrors, each in a session of its own, and the slot of each on the first one.
 fn three() -> (World, Vec<(Id, Name)>) {

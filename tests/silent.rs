@@ -1,15 +1,13 @@
 //! A mirror that stops answering in the midst of it: what it alone has is neither lost nor damaged.
 
-use crate::several::World;
+use crate::several::{World, at_once};
 use heirloom::error::{Kind, Result};
 use heirloom::monitor::Collected;
-use heirloom::ops::prune::plan::Limits;
-use heirloom::ops::prune::{self, Options};
+use heirloom::ops::prune;
 use heirloom::ops::verify;
 use heirloom::ops::verify::trees::Bad;
 use heirloom::repo::look::Look;
 use heirloom::store::faulty::{Counting, Fault, Moment};
-use std::time::Duration;
 
 const BOTH: [usize; 2] = [0, 1];
 
@@ -33,19 +31,6 @@ fn world(at: u64) -> World {
         kind: Kind::Unreachable,
     }));
     world
-}
-
-fn at_once() -> Options {
-    Options {
-        limits: Limits {
-            unused: 0,
-            rewrite: u64::MAX,
-        },
-        grace: 0,
-        expiry: 86_400,
-        wait: Duration::ZERO,
-        clock_ok: true,
-    }
 }
 
 fn prune(world: &World) -> Result<prune::Report> {

@@ -6,6 +6,7 @@
 //! `HEIRLOOM_SEED=7` one.
 
 use crate::client::{Client, Dice, Job, Places, TestHost, next_tick, seeds};
+use crate::several::at_once;
 use crate::storm::{Life, Storm};
 use crate::util::say;
 use crate::world::{describe, noise};
@@ -14,7 +15,7 @@ use heirloom::format::BlobKind;
 use heirloom::id::{Id, to_hex};
 use heirloom::monitor::Collected;
 use heirloom::name::Folder;
-use heirloom::ops::prune::{self, plan::Limits};
+use heirloom::ops::prune;
 use heirloom::ops::verify::{self, Level};
 use heirloom::repo::chain::Chains;
 use heirloom::repo::look::Look;
@@ -26,7 +27,6 @@ use std::os::unix::ffi::OsStrExt;
 use std::panic::{self, AssertUnwindSafe};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
 
 const LIVES: u64 = 40;
 const NAMES: [&str; 3] = ["one", "two", "three"];
@@ -225,15 +225,9 @@ impl Sim {
 
     fn prune(&self, device: usize, places: &Places) -> Result<prune::Report> {
         let options = prune::Options {
-            limits: Limits {
-                unused: 0,
-                rewrite: u64::MAX,
-            },
-            grace: 0,
             // Whoever has not ended is ended: it may be dead, and it may be late.
             expiry: 0,
-            wait: Duration::ZERO,
-            clock_ok: true,
+            ..at_once()
         };
         let client = &self.devices[device].0;
         let report = client.prune(places, &options, &Collected::default())?;

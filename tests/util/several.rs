@@ -7,6 +7,8 @@ use heirloom::id::Id;
 use heirloom::monitor::Collected;
 use heirloom::name::{Folder, Name};
 use heirloom::ops::backup::{self, Kept};
+use heirloom::ops::prune;
+use heirloom::ops::prune::plan::Limits;
 use heirloom::ops::verify::Level;
 use heirloom::store::Store;
 use heirloom::store::faulty::Faulty;
@@ -17,6 +19,7 @@ use std::fs;
 use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
+use std::time::Duration;
 
 pub(crate) const NAMES: [&str; 3] = ["one", "two", "three"];
 /// What is byte for byte the same on every mirror.
@@ -269,6 +272,20 @@ pub(crate) fn shared(objects: &Objects) -> Objects {
 pub(crate) fn of(store: &MemoryStore, folder: Folder) -> BTreeSet<Name> {
     let all = store.contents().into_keys();
     all.filter(|name| name.folder() == folder).collect()
+}
+
+/// A prune after which nothing unused stays and nothing can be taken back, and that waits for nobody.
+pub(crate) fn at_once() -> prune::Options {
+    prune::Options {
+        limits: Limits {
+            unused: 0,
+            rewrite: u64::MAX,
+        },
+        grace: 0,
+        expiry: 86_400,
+        wait: Duration::ZERO,
+        clock_ok: true,
+    }
 }
 
 /// Mirrors that do not have the snapshot, and the kind of reason.
