@@ -34,9 +34,6 @@ use std::io::{self, Read, Seek, SeekFrom};
 use std::ops::Range;
 use std::path::Path;
 
-/// What a folder with a repository begins with.
-const MARKER: &str = "mirror";
-
 /// The objects in one folder.
 pub struct FolderStore {
     location: Location,
@@ -109,7 +106,7 @@ impl FolderStore {
                     .map_err(|error| failed(opening(root), error, root))?
                     .is_empty(),
                 None if name == TEMP || name == "lost+found" => true,
-                None => name != MARKER && Name::new(Folder::Top, &name).is_some(),
+                None => name != Name::marker().leaf() && Name::new(Folder::Top, &name).is_some(),
             };
             if !begun {
                 return Ok(false);
@@ -185,7 +182,7 @@ impl FolderStore {
     }
 
     fn is_dead(&self, error: &io::Error) -> bool {
-        is_io(error) && !self.root.gives_bytes(MARKER)
+        is_io(error) && !self.root.gives_bytes(&Name::marker().path())
     }
 
     fn open_object(&self, name: &Name) -> Result<(File, u64)> {
