@@ -14,6 +14,7 @@ use crate::name::{Folder, Name};
 use crate::repo::found::open_marker;
 use crate::repo::found::{Found, read_marker};
 use crate::repo::keyring::{self, KeyRing};
+use crate::repo::publish::has_intents;
 use crate::repo::{Repo, Writer, seal};
 use crate::rescue;
 use crate::store::{Payload, Store};
@@ -84,8 +85,8 @@ impl Repo {
 
 impl Repo {
     /// Makes a mirror of this repository at a place that is empty or holds a copy of it, be it one that has lost its
-    /// marker: rescue files, key slots, and its own marker last. `taken` are the ids of mirrors: a copy carries the id of the one it was made from, and gets a new
-    /// one. `probe` is what was found out about the place.
+    /// marker: rescue files, key slots, and its own marker last. `taken` are the ids of mirrors: a copy carries the id of the
+    /// one it was made from, and gets a new one. `probe` is what was found out about the place.
     ///
     /// # Errors
     /// `Refused` where another repository lies, or objects without a marker of which none opens with this one's keys.
@@ -166,15 +167,6 @@ impl Repo {
         }
         Ok(false)
     }
-}
-
-fn has_intents(store: &dyn Store) -> Result<bool> {
-    let mut any = false;
-    store.list(Folder::Intents, &mut |_| {
-        any = true;
-        Ok(())
-    })?;
-    Ok(any)
 }
 
 /// Objects of a folder that are asked whose they are.

@@ -16,7 +16,7 @@ use crate::name::{Folder, Name};
 use crate::repo::keyring;
 use crate::repo::presence::{self, Presence};
 use crate::repo::{Repo, Writer, seal};
-use crate::store::{Payload, Placed};
+use crate::store::{Payload, Placed, Store};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
@@ -318,4 +318,17 @@ pub fn persist<T>(what: &str, mut once: impl FnMut() -> Result<Option<T>>) -> Re
     }
     let what = format!("a prune ended this {what} several times");
     Err(Error::new(Kind::Busy, what).hint("run it again when the prune has ended"))
+}
+
+/// Whether a session may be at work there: one that has not ended leaves an intent.
+///
+/// # Errors
+/// Those of the store.
+pub fn has_intents(store: &dyn Store) -> Result<bool> {
+    let mut any = false;
+    store.list(Folder::Intents, &mut |_| {
+        any = true;
+        Ok(())
+    })?;
+    Ok(any)
 }

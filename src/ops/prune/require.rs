@@ -6,6 +6,7 @@ use crate::name::{Folder, Name};
 use crate::ops::prune::{Options, collect};
 use crate::repo::chain::Chains;
 use crate::repo::look::Look;
+use crate::repo::publish::has_intents;
 
 /// What a mirror that has lost something is answered with.
 const MEND_FIRST: &str = "heirloom heal, then prune again";
@@ -74,18 +75,12 @@ fn require_shown(look: &Look) -> Result<()> {
         }
     }
     // A session that has not ended leaves an intent there, and one that was ended a slot.
-    if !chains.has_slots() && chains.hidden().next().is_some() && !has_intents(look)? {
+    if !chains.has_slots()
+        && chains.hidden().next().is_some()
+        && !has_intents(&**look.repo.store())?
+    {
         let what = format!("{at} has entries, and no commit slot at all");
         return Err(Error::new(Kind::Damaged, what).hint(MEND_FIRST));
     }
     Ok(())
-}
-
-fn has_intents(look: &Look) -> Result<bool> {
-    let mut any = false;
-    look.repo.store().list(Folder::Intents, &mut |_| {
-        any = true;
-        Ok(())
-    })?;
-    Ok(any)
 }
