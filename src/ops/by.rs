@@ -1,5 +1,6 @@
 //! Who does it.
 
+use crate::error::{Error, Kind, Result};
 use crate::host::Host;
 use crate::monitor::Monitor;
 use crate::repo::Writer;
@@ -14,4 +15,18 @@ pub struct By<'a> {
     pub writer: Writer,
     /// Hears of it.
     pub monitor: &'a dyn Monitor,
+}
+
+impl By<'_> {
+    /// Whether the work may go on.
+    ///
+    /// # Errors
+    /// `Interrupted`, of what goes on where it was when it is run again.
+    pub fn require_patience(&self) -> Result<()> {
+        match self.monitor.interrupted() {
+            true => Err(Error::new(Kind::Interrupted, "interrupted")
+                .hint("run the same command again: it goes on where it was")),
+            false => Ok(()),
+        }
+    }
 }

@@ -3,7 +3,7 @@
 
 mod repack;
 
-use crate::error::{Error, Kind, Result};
+use crate::error::Result;
 use crate::id::Id;
 use crate::mirror::copy::{Wrong, copy};
 use crate::name::{Folder, Name};
@@ -195,7 +195,7 @@ fn fetch(
 ) -> Result<()> {
     let mut buffer = Vec::new();
     for pack in packs {
-        require_patience(by)?;
+        by.require_patience()?;
         let Some(len) = whole.presence.packs().get(pack) else {
             continue;
         };
@@ -266,7 +266,7 @@ fn wanted(
         if index.holds(prefix, kind)? {
             return Ok(());
         }
-        require_patience(by)?;
+        by.require_patience()?;
         let places = whole.index.places_of(prefix, kind)?;
         let goes = match which {
             Which::Lacking => true,
@@ -310,12 +310,4 @@ fn wanted(
         Ok(())
     })?;
     Ok(wanted)
-}
-
-fn require_patience(by: By<'_>) -> Result<()> {
-    match by.monitor.interrupted() {
-        true => Err(Error::new(Kind::Interrupted, "interrupted")
-            .hint("run the same command again: it goes on where it was")),
-        false => Ok(()),
-    }
 }

@@ -8,7 +8,7 @@ use crate::format::pack::DataPackSize;
 use crate::format::{BlobKind, ObjectKind};
 use crate::id::Id;
 use crate::ops::by::By;
-use crate::ops::carry::{Carried, require_patience};
+use crate::ops::carry::Carried;
 use crate::repo::Repo;
 use crate::repo::blocks::{Form, FullBlock};
 use crate::repo::index::Index;
@@ -50,7 +50,7 @@ pub(super) fn repack(
         let Some(len) = whole.presence.packs().get(pack) else {
             continue;
         };
-        require_patience(by)?;
+        by.require_patience()?;
         let mut moving = Moving {
             loader: &whole.loader,
             index,

@@ -251,10 +251,7 @@ pub(super) fn delete_packs(
         if collected.carried.kept.contains(pack) {
             continue;
         }
-        if by.monitor.interrupted() {
-            return Err(Error::new(Kind::Interrupted, "interrupted")
-                .hint("run the same command again: it goes on where it was"));
-        }
+        by.require_patience()?;
         let name = Name::hashed(Folder::Packs, &pack.to_hex());
         delete_parity(mirror, &name, &parity, collected)?;
         match store.delete(&name) {

@@ -317,7 +317,7 @@ fn walk(
     for (id, tree) in visible {
         let reached = &mut needed.reached;
         let walked = reach.snapshot(*tree, None, &mut |kind, blob| {
-            require_patience(by)?;
+            by.require_patience()?;
             reached.add(kind, blob)
         });
         match walked {
@@ -342,7 +342,7 @@ fn walk(
         let reached = &mut needed.reached;
         let mut lacks = false;
         reach.snapshot(*tree, None, &mut |kind, blob| {
-            require_patience(by)?;
+            by.require_patience()?;
             // Of a session that was ended, what is gone already is missed by nobody.
             if look.index.places_of(&blob.prefix(), kind)?.is_empty() {
                 lacks = true;
@@ -357,11 +357,4 @@ fn walk(
         by.monitor.count(Counter::Objects, 1);
     }
     Ok(())
-}
-
-fn require_patience(by: By<'_>) -> Result<()> {
-    match by.monitor.interrupted() {
-        true => Err(Error::new(Kind::Interrupted, "interrupted")),
-        false => Ok(()),
-    }
 }
