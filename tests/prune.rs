@@ -1,10 +1,14 @@
 //! What a prune leaves: all that is needed, the same on every mirror, and nothing under whoever is at work.
 
-use crate::client::{Client, TestHost};
+use crate::client::{Client, TestHost, data_packs};
 use crate::schedule::{Scheduled, number};
 use crate::several::{World, at_once, of};
+use heirloom::crypto::hash::object_id;
 use heirloom::error::Result;
 use heirloom::format::chain::{Entry, What};
+use heirloom::format::directory::{BlockRow, Codec};
+use heirloom::format::index::{Run, RunPack};
+use heirloom::format::{BlobKind, ObjectKind};
 use heirloom::host::Host;
 use heirloom::id::Id;
 use heirloom::monitor::Collected as Heard;
@@ -328,5 +332,68 @@ fn what_a_mirror_has_lost_is_brought_before_a_mark_hides_it() {
     assert!(report.plan.moving_bytes > 0);
     for at in BOTH {
         world.assert_whole(at, "after the prune");
+    }
+}
+
+/// Replaces what the index of the first mirror says by a run that names its data packs and leaves out what they hold.
+fn hide(world: &World, blocks: &[BlockRow]) -> Name {
+    let store = &world.stores[0];
+    for run in of(store, Folder::Index) {
+        store.delete(&run).unwrap();
+    }
+    let sizes = store.contents();
+    let pack = |leaf: String| {
+        let name = Name::hashed(Folder::Packs, &leaf);
+        RunPack {
+            id: Id::from_hex(&leaf).unwrap(),
+            kind: ObjectKind::DataPack,
+            file_len: sizes[&name].len() as u64,
+            blocks: blocks.to_vec(),
+        }
+    };
+    let run = Run {
+        packs: data_packs(store).into_iter().map(pack).collect(),
+        covers: vec![],
+        rows: vec![],
+    };
+    let (area, record) = run.encode();
+    let writer = Writer {
+        device: [9; 16],
+        started_ns: 1,
+    };
+    let repo = world.client.open().unwrap();
+    let sealer = repo.sealer(writer);
+    let bytes = sealer.seal(ObjectKind::IndexRun, &area, &record, &[3; 32]);
+    let bytes = bytes.unwrap();
+    let name = Name::hashed(Folder::Index, &object_id(&bytes).to_hex());
+    store.put(&name, &Payload::new(bytes)).unwrap();
+    name
+}
+
+#[test]
+fn what_an_index_run_leaves_out_of_a_pack_is_not_deleted() {
+    let block = BlockRow {
+        stored_len: 10,
+        raw_len: 10,
+        blobs: 1,
+        codec: Codec::Stored,
+        kind: BlobKind::Chunk,
+    };
+    for blocks in [vec![], vec![block]] {
+        let mut world = World::new();
+        world.change(1);
+        world.backup(&[0]);
+        let before = of(&world.stores[0], Folder::Packs);
+        let run = hide(&world, &blocks);
+        // One who has not seen the honest run.
+        let other = world.device();
+        let told = Heard::default();
+        other
+            .prune(&world.places(&[0]), &at_once(), &told)
+            .unwrap_or_else(|error| panic!("{}", error.chain()));
+        assert_ne!(told.problems(), Vec::<String>::new());
+        assert!(of(&world.stores[0], Folder::Packs).is_superset(&before));
+        let _ = world.stores[0].delete(&run);
+        world.assert_whole(0, "after the prune");
     }
 }

@@ -175,17 +175,34 @@ impl Run {
         let rows = rows.ok_or_else(|| codec::damaged(WHAT, "a wrong row"))?;
         let ascends = rows.is_sorted_by(|one, two| one.place() < two.place());
         require(ascends, WHAT, "rows out of order")?;
-        let blocks: Vec<&BlockRow> = packs.iter().flat_map(|pack| &pack.blocks).collect();
-        let inside = rows.iter().all(|row| {
-            let block = blocks.get(row.block as usize);
-            block.is_some_and(|block| row.lies_in(block))
-        });
-        require(inside, WHAT, "a row outside its block")?;
-        Ok(Self {
+        let run = Self {
             packs,
             covers,
             rows,
-        })
+        };
+        run.check_sums()?;
+        Ok(run)
+    }
+
+    /// Every blob of a pack that it names stands in it: what it left out would be nowhere, since nobody reads the directory
+    /// of a pack that a run knows.
+    fn check_sums(&self) -> Result<()> {
+        let blocks = self.packs.iter().flat_map(|pack| &pack.blocks);
+        let mut left: Vec<_> = blocks
+            .map(|block| (block, block.blobs, block.raw_len))
+            .collect();
+        for row in &self.rows {
+            let block = left.get_mut(row.block as usize);
+            let block = block.filter(|(block, ..)| row.lies_in(block));
+            let (_, blobs, bytes) =
+                block.ok_or_else(|| codec::damaged(WHAT, "a row outside its block"))?;
+            let less = blobs.checked_sub(1).zip(bytes.checked_sub(row.len));
+            (*blobs, *bytes) = less.ok_or_else(|| codec::damaged(WHAT, "too many rows"))?;
+        }
+        let full = left
+            .iter()
+            .all(|(_, blobs, bytes)| (*blobs, *bytes) == (0, 0));
+        require(full, WHAT, "blobs without a row")
     }
 }
 
@@ -336,7 +353,7 @@ mod tests {
 
     #[test]
     fn unsorted_rows_and_places_outside_are_refused() {
-        let changes: [fn(&mut Run); 14] = [
+        let changes: [fn(&mut Run); 17] = [
             |run| run.rows.swap(0, 1),
             |run| run.rows[1] = run.rows[0],
             |run| run.rows[0].block = 3,
@@ -351,6 +368,9 @@ mod tests {
             |run| run.packs[0].file_len = 1 << 40,
             |run| run.packs[0].blocks[0].stored_len = 31,
             |run| run.packs[0].blocks.clear(),
+            |run| run.rows.truncate(3),
+            |run| run.packs[0].blocks[0].blobs += 1,
+            |run| run.packs[0].blocks[0].raw_len += 1,
         ];
         for (number, change) in changes.iter().enumerate() {
             let mut run = sample();

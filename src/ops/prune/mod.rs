@@ -11,6 +11,7 @@ pub mod plan;
 mod require;
 mod room;
 mod runs;
+mod unsaid;
 pub mod waiting;
 
 use crate::error::{Error, Kind, Result};
@@ -61,7 +62,7 @@ pub struct Report {
 /// # Errors
 /// As [`run`].
 pub fn rehearse(mirrors: &Mirrors, options: &Options, with: (&Author, By<'_>)) -> Result<Plan> {
-    survey(mirrors, options, &BTreeSet::new(), with)?.plan(options.limits)
+    survey(mirrors, options, &BTreeSet::new(), with)?.plan(options.limits, with.1)
 }
 
 /// Says what a run would do once these snapshots are forgotten and nothing that is removed by then can be taken back.
@@ -78,7 +79,7 @@ pub fn foresee(
         grace: 0,
         ..*options
     };
-    survey(mirrors, &options, going, with)?.plan(options.limits)
+    survey(mirrors, &options, going, with)?.plan(options.limits, with.1)
 }
 
 /// Prunes the mirrors in `on`; all that are there are asked what is needed.
@@ -93,7 +94,7 @@ pub fn run(
     (author, by): (&Author, By<'_>),
 ) -> Result<Report> {
     let survey = survey(mirrors, options, &BTreeSet::new(), (author, by))?;
-    let plan = survey.plan(options.limits)?;
+    let plan = survey.plan(options.limits, by)?;
     let Survey {
         look, mut needed, ..
     } = survey;
@@ -284,8 +285,23 @@ fn survey(
 }
 
 impl Survey {
-    fn plan(&self, limits: Limits) -> Result<Plan> {
-        let mut plan = plan::choose(&self.needed.reached.uses()?, limits);
+    fn plan(&self, limits: Limits, by: By<'_>) -> Result<Plan> {
+        let reached = &self.needed.reached;
+        let mut uses = reached.uses()?;
+        let mut plan = plan::choose(&uses, limits);
+        if reached.has_nowhere()? {
+            let mut asked = BTreeSet::new();
+            loop {
+                let go = plan.dead.union(&plan.moving).copied();
+                let go: Vec<Id> = go.filter(|pack| asked.insert(*pack)).collect();
+                let unsaid = unsaid::of(&self.look, reached, &go, by)?;
+                if unsaid.is_empty() {
+                    break;
+                }
+                uses.retain(|pack, _| !unsaid.contains(pack));
+                plan = plan::choose(&uses, limits);
+            }
+        }
         let here = |id: &&Id| self.look.chains.entry(id).is_some();
         plan.entries = self.purged.iter().filter(here).copied().collect();
         plan.staying = self.staying;

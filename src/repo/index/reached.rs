@@ -5,7 +5,7 @@ use crate::error::Result;
 use crate::format::{BlobKind, ObjectKind};
 use crate::id::Id;
 use crate::repo::index::Index;
-use crate::repo::index::row::{PackInfo, pack_number, place_of};
+use crate::repo::index::row::{PackInfo, kind_of, pack_number, place_of};
 use crate::repo::index::tables::Loaded;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -107,6 +107,39 @@ impl Reached {
             }
         }
         Ok(())
+    }
+
+    /// Whether a needed blob is in no pack that is listed, as far as the tables say.
+    ///
+    /// # Errors
+    /// Those of the cache folder.
+    pub fn has_nowhere(&self) -> Result<bool> {
+        if !self.more.is_empty() {
+            return Ok(true);
+        }
+        for (loaded, bits) in self.tables.iter().zip(&self.bits) {
+            for (at, row) in (0..).zip(loaded.table.rows()) {
+                let row = row?;
+                let lies_here = place_of(&loaded.behind.packs, &row).is_some();
+                if is_set(bits, at) && !lies_here && self.is_nowhere(&row)? {
+                    return Ok(true);
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    fn is_nowhere(&self, row: &Row) -> Result<bool> {
+        let (Some(kind), Some(prefix)) = (kind_of(row), row.first_chunk()) else {
+            return Ok(false);
+        };
+        let mut found = false;
+        for loaded in self.tables.iter() {
+            loaded.table.find(prefix, &mut |row| {
+                found |= is_of(row, kind) && place_of(&loaded.behind.packs, row).is_some();
+            })?;
+        }
+        Ok(!found)
     }
 
     /// What is needed of each pack that may be leant on. Of several copies of a blob the one in the largest pack counts, so
