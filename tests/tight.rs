@@ -1,11 +1,13 @@
 //! A mirror with too little room for all that a prune moves: it goes in rounds, or says what it would take.
 
+use crate::client::data_packs;
 use crate::collect::{Disk, forget, packs, place, prune, try_prune};
-use crate::several::World;
+use crate::several::{World, of};
 use crate::world::noise;
 use heirloom::error::Kind;
 use heirloom::id::Id;
-use heirloom::store::Store;
+use heirloom::name::{Folder, Name};
+use heirloom::store::{Payload, Store};
 use std::collections::BTreeSet;
 use std::fs;
 use std::sync::{Arc, Mutex};
@@ -174,6 +176,60 @@ fn marks_that_come_to_a_full_mirror_together_are_carried_out_by_turns() {
     assert!(!look.presence.has_mark_in_progress());
     world.assert_whole(0, "with room");
     world.assert_whole(1, "by turns");
+}
+
+/// The pack of which least is needed is damaged there; what it held the other mirror has in a larger pack.
+#[test]
+fn a_pack_that_cannot_be_read_does_not_keep_the_others_from_moving() {
+    let mut world = World::new();
+    let mut all = Vec::new();
+    let mut first = BTreeSet::new();
+    for (number, size) in (1..6).zip([3, 9, 9, 9, 9]) {
+        let path = world.job.path.join(format!("large{number}"));
+        fs::write(path, noise(80 + number, size * 1_000_000)).unwrap();
+        fs::write(world.job.path.join("goes"), noise(90 + number, 6_000_000)).unwrap();
+        world.change(number);
+        all.push(world.backup(&[0, 1]));
+        if first.is_empty() {
+            first = data_packs(&world.stores[1]);
+        }
+    }
+    all.pop();
+    forget(&mut world, &[0, 1], &all);
+    prune(&world.client, &world.places(&[0]));
+    for leaf in &first {
+        let name = Name::hashed(Folder::Packs, leaf);
+        assert!(!packs(&world.stores[0]).contains(&name), "it moved there");
+        let damaged = world.stores[1].change(&name, |bytes| {
+            let at = bytes.len() * 4 / 5;
+            bytes[at] ^= 1;
+        });
+        assert!(damaged);
+    }
+    // The other one is away: what was damaged is nowhere.
+    for name in of(&world.stores[0], Folder::Marks) {
+        let mark = world.stores[0].contents()[&name].clone();
+        world.stores[1].put(&name, &Payload::new(mark)).unwrap();
+    }
+    let before = packs(&world.stores[1]);
+    let full = disk_at(&world, 1, 11_000_000);
+    let two = place("two", &full);
+    let report = try_prune(&world.client, &vec![two]).unwrap();
+    let done = report.mirrors[0].1.as_ref().unwrap();
+    assert!(*full.refused.lock().unwrap() > 0, "there was room for all");
+    let kept: BTreeSet<String> = done.carried.kept.iter().map(Id::to_hex).collect();
+    assert_eq!((kept, done.lacks), (first.clone(), None));
+    let gone = before.difference(&packs(&full.inner)).count();
+    assert_eq!(done.packs, gone as u64, "each is counted once");
+    // Now it is there, and there is room for what was damaged and not for the pack that has it.
+    let two = place("two", &disk_at(&world, 1, 5_000_000));
+    let places = vec![place("one", &Arc::new(world.stores[0].clone())), two];
+    let report = prune(&world.client, &places);
+    let done = report.mirrors[1].1.as_ref().unwrap();
+    assert!(done.carried.kept.is_empty(), "{done:?}");
+    let look = world.client.look_all(&places[1..].to_vec());
+    assert!(!look.presence.has_mark_in_progress());
+    world.assert_whole(1, "with what the other one had");
 }
 
 fn packs_of(disk: &Disk) -> BTreeSet<Id> {

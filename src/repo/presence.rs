@@ -110,6 +110,11 @@ impl Presence {
         self.packs.insert(pack, len);
     }
 
+    /// Leaves out packs that a later listing has no more.
+    pub(crate) fn forget_gone(&mut self, later: &Self) {
+        self.packs.retain(|pack, _| later.packs.contains_key(pack));
+    }
+
     /// Whether blobs in this pack count: it is listed and, unless this is for reading, no mark names it.
     pub fn holds(&self, pack: &Id) -> bool {
         self.packs.contains_key(pack) && (self.reading || !self.marks.tombs.contains(pack))

@@ -72,14 +72,11 @@ pub(super) fn repack(
         }
         unread.extend(missed.into_iter().map(|(kind, id)| (*pack, kind, id)));
     }
+    let packed = (&mut packer, &mut taken);
+    let kept = from_elsewhere(whole, index, unread, packed)?;
+    carried.kept.extend(kept);
     let stored = packer.finish()?;
     carried.packed += stored.stored;
-    // What one pack did not give another may have given.
-    for (pack, kind, id) in unread {
-        if !taken.contains(&id.prefix()) && !index.holds(&id.prefix(), kind)? {
-            carried.kept.insert(pack);
-        }
-    }
     if !closed.is_empty() {
         let held = |kind, prefix: &[u8; 16]| match taken.contains(prefix) {
             true => Ok(true),
@@ -103,6 +100,36 @@ pub(super) fn repack(
         by.monitor.problem(error);
     }
     Ok(stored.packs)
+}
+
+/// What one pack did not give another may have given, or one that stays on another mirror gives it. The packs of which
+/// something is left that nobody gives.
+fn from_elsewhere(
+    whole: &Look,
+    index: &Index,
+    unread: Vec<(Id, BlobKind, Id)>,
+    (packer, taken): (&mut Packer, &mut HashSet<[u8; 16]>),
+) -> Result<BTreeSet<Id>> {
+    let mut kept = BTreeSet::new();
+    for (pack, kind, id) in unread {
+        if taken.contains(&id.prefix()) || index.holds(&id.prefix(), kind)? {
+            continue;
+        }
+        match whole.loader.load(kind, &id) {
+            Ok(bytes) => {
+                let mut block = packer.empty(kind);
+                block.push(id, &bytes);
+                let form = Form::Compressed;
+                packer.block(FullBlock { block, form })?;
+                taken.insert(id.prefix());
+            }
+            Err(error) if error.is_about_the_object() => {
+                kept.insert(pack);
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(kept)
 }
 
 /// Drops what the index has learnt meanwhile.

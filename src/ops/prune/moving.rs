@@ -44,7 +44,8 @@ pub(super) fn run(
                 carried => keep_on(report, mirror, carried)?,
             }
         }
-        if let Some((mirror, _)) = full.first() {
+        // Each is seen to for itself: what one has no room for may cost another nothing.
+        if let Some((mirror, error)) = full.into_iter().next() {
             let look = Look::at(&mirrors.whole, by.monitor)?;
             let tried = left.first().map(|(_, pack)| *pack);
             left = sizes(&look, mirror, &left, needed, by)?;
@@ -52,18 +53,15 @@ pub(super) fn run(
             let all = bytes.iter().sum::<u64>();
             if all == 0 {
                 // These packs take nothing: it is something else that this mirror lacks and cannot take.
-                for (mirror, error) in full {
-                    keep_on(report, mirror, Err(error))?;
-                }
+                keep_on(report, mirror, Err(error))?;
+                most = u64::MAX;
             } else if count == 1 && packs.first().copied() == tried {
                 // That is the one that needs least.
-                for (mirror, _) in full {
-                    let collected = Collected {
-                        lacks: bytes.first().copied(),
-                        ..Collected::default()
-                    };
-                    keep_on(report, mirror, Ok(collected))?;
-                }
+                let collected = Collected {
+                    lacks: bytes.first().copied(),
+                    ..Collected::default()
+                };
+                keep_on(report, mirror, Ok(collected))?;
                 most = u64::MAX;
             } else {
                 most = all / 2;

@@ -28,15 +28,20 @@ pub(super) fn run(
 ) -> Result<()> {
     let repo = &mirror.repo;
     let named: BTreeSet<Id> = marks.values().flat_map(|mark| mark.packs.clone()).collect();
+    let mut left = listed.clone();
     let mut count = usize::MAX;
-    let mut before = usize::MAX;
+    // Held although all was carried that can be.
+    let mut stuck = BTreeSet::new();
     loop {
         let mut presence = Presence::to_collect(repo, &BTreeSet::new())?;
         let mut held = carry::held(repo, &presence, &needed.reached, by)?;
         held.retain(|pack, _| named.contains(pack));
         collected.carried.kept = held.keys().copied().collect();
-        delete_packs(mirror, listed, marks, by, collected)?;
-        if held.is_empty() || held.len() >= before {
+        left.forget_gone(&presence);
+        delete_packs(mirror, &left, marks, by, collected)?;
+        stuck.retain(|pack| held.contains_key(pack));
+        held.retain(|pack, _| !stuck.contains(pack));
+        if held.is_empty() {
             return Ok(());
         }
         let (packs, least) = fewest(&held, count);
@@ -51,15 +56,15 @@ pub(super) fn run(
         };
         match carried {
             Ok(carried) => {
-                before = held.len();
                 count = packs.len().saturating_mul(2);
+                stuck.extend(packs);
                 collected.carried.add(carried);
             }
             Err(error) if error.kind() == Kind::Full && !is_last => count = packs.len() / 2,
             Err(error) if error.kind() == Kind::Full => {
                 collected.lacks = Some(least);
-                // They can be read, and go when there is room.
-                collected.carried.kept.clear();
+                // The others can be read, and go when there is room.
+                collected.carried.kept = stuck;
                 return Ok(());
             }
             Err(error) => return Err(error),
