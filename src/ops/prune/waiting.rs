@@ -85,10 +85,7 @@ pub(super) fn run(
         if left.is_empty() || by.host.elapsed() >= until {
             return Ok(left);
         }
-        if by.monitor.interrupted() {
-            return Err(Error::new(Kind::Interrupted, "interrupted")
-                .hint("run the same command again: it goes on where it was"));
-        }
+        by.require_patience()?;
         by.host.sleep(PATIENCE);
     }
 }
