@@ -159,6 +159,8 @@ pub(crate) struct Client {
     pub(crate) host: Arc<dyn Host>,
     pub(crate) user: String,
     pub(crate) level: Level,
+    /// How long a backup waits for the others to show what they have.
+    pub(crate) patience: Duration,
     machine: Vec<u8>,
 }
 
@@ -176,6 +178,7 @@ impl Client {
             host,
             user: "somebody".to_owned(),
             level: Level::Fast,
+            patience: Duration::from_secs(300),
             machine: number.to_le_bytes().to_vec(),
         }
     }
@@ -295,6 +298,7 @@ impl Client {
             },
             state: state_path(&repo, &device, &job.source),
             user: self.user.clone(),
+            patience: self.patience,
             zone: 0,
         };
         let _lock = device.lock()?;

@@ -319,6 +319,7 @@ fn back_up(repo: &Arc<Repo>, host: &Arc<dyn Host>, home: &Path) {
         },
         state: home.join("state/home"),
         user: "ann".to_owned(),
+        patience: std::time::Duration::ZERO,
         zone: 60,
     };
     let monitor = Collected::default();

@@ -178,6 +178,7 @@ impl World {
             },
             state: self.home.join("state/home"),
             user: "somebody".to_owned(),
+            patience: std::time::Duration::ZERO,
             zone: 0,
         };
         let author = Author::forgetful(WRITER);

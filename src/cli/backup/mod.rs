@@ -22,9 +22,14 @@ use crate::store::folder::FolderStore;
 use clap::{Args, ValueEnum};
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What a source may lose where nobody says.
 const SHRINK_PERCENT: u8 = 50;
+
+/// So long the other mirrors may take to show what they have, once the source is read: whoever hangs for longer is not waited
+/// for.
+const PATIENCE: Duration = Duration::from_secs(300);
 
 /// How hard to compress.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -147,6 +152,7 @@ pub fn run(args: &BackupArgs, context: &Context) -> Result<Done> {
         shrink: args.shrink.unwrap_or(Shrink::Most(SHRINK_PERCENT)),
         settings: Settings::within(level, !args.no_recheck, context.cores(), context.memory()),
         user: context.user(),
+        patience: PATIENCE,
         zone: context.zone_minutes(context.host().now().seconds),
     };
     if let Some(id) = &args.accept {

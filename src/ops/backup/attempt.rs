@@ -69,11 +69,7 @@ impl Attempt<'_> {
             leader: self.leader,
             others,
             author: self.author,
-            by: By {
-                host: self.host,
-                writer: self.author.writer(),
-                monitor: self.monitor,
-            },
+            by: self.by(),
             couriers: &couriers,
         };
         std::thread::scope(|scope| {
@@ -98,6 +94,14 @@ impl Attempt<'_> {
             }
             Ok(report)
         })
+    }
+
+    fn by(&self) -> By<'_> {
+        By {
+            host: self.host,
+            writer: self.author.writer(),
+            monitor: self.monitor,
+        }
     }
 
     /// Begins again where a collector ended the session, and reads everything where the last snapshot cannot be built
@@ -169,9 +173,19 @@ impl Attempt<'_> {
             session.has_put(*pack, *len);
         }
         // A leader that was away or restored knows of older snapshots only.
-        let mut all = uploads.shown().clone();
+        let shown = uploads.shown(self.options.patience, &mut || {
+            self.by().require_patience()?;
+            session.renew()
+        })?;
+        for name in &shown.silent {
+            let what = format!("{name} has not answered for a while");
+            self.monitor.problem(
+                &Error::new(Kind::Unreachable, what).hint("the others do not wait for it"),
+            );
+        }
+        let mut all = shown.chains.clone();
         all.join(chains);
-        walked.report.lags = chains.lags(&all);
+        walked.report.lags = chains.lags(&all) || !shown.silent.is_empty();
         self.measure(&all, &mut walked.report);
         if self.options.skip_if_unchanged && self.is_as_before(&ground, walked.built.tree)? {
             let before = ground.parent.as_ref().map(|parent| parent.id);

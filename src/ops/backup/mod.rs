@@ -36,6 +36,7 @@ use crate::source::exclude::Rules;
 use crate::store::Store;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// What is backed up, and how.
 pub struct Options {
@@ -63,6 +64,8 @@ pub struct Options {
     pub settings: Settings,
     /// Where the records of the last run of this source are.
     pub state: PathBuf,
+    /// How long the other mirrors may take to show what they have, once the source is read.
+    pub patience: Duration,
     /// Who runs this.
     pub user: String,
     /// Minutes east of UTC, for showing the time as it was.

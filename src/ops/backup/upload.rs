@@ -21,10 +21,15 @@ use crate::repo::mirrors::Mirror;
 use crate::repo::packer;
 use crate::repo::publish::Session;
 use crate::store::Store;
-use crossbeam_channel::{Receiver, Sender, unbounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, unbounded};
 use std::cell::OnceCell;
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{Scope, ScopedJoinHandle};
+use std::time::Duration;
+
+/// Between two looks at whether to go on waiting.
+const LOOK: Duration = Duration::from_millis(100);
 
 /// What a mirror is told.
 enum Told {
@@ -46,12 +51,19 @@ pub(crate) struct Uploads<'scope> {
     told: Vec<Sender<Told>>,
     threads: Vec<(String, ScopedJoinHandle<'scope, Result<()>>)>,
     /// What each shows before it is written to.
-    shown: Receiver<Chains>,
+    shown: Receiver<(String, Chains)>,
     /// The same, together; once it was asked for.
-    together: OnceCell<Chains>,
+    together: OnceCell<Shown>,
     /// Whether there is one in a folder, and one far away.
     near: bool,
     far: bool,
+}
+
+/// What the other mirrors show together, those that answer.
+pub(crate) struct Shown {
+    pub(crate) chains: Chains,
+    /// Those that have neither shown it nor said that they cannot.
+    pub(crate) silent: Vec<String>,
 }
 
 /// What the threads work with.
@@ -127,15 +139,41 @@ impl<'scope> Uploads<'scope> {
         self.told.is_empty()
     }
 
-    /// What they show together, those that answer. Waits for each of them to have been looked at.
-    pub(crate) fn shown(&self) -> &Chains {
-        self.together.get_or_init(|| {
-            let mut all = Chains::default();
-            for shown in &self.shown {
-                all.join(&shown);
+    /// What they show together. Waits for each of them to have been looked at, but not longer than `patience`: one that
+    /// hangs is not to keep the snapshot from all. `wait` is called meanwhile.
+    ///
+    /// # Errors
+    /// Those of `wait`.
+    pub(crate) fn shown(
+        &self,
+        patience: Duration,
+        wait: &mut dyn FnMut() -> Result<()>,
+    ) -> Result<&Shown> {
+        if let Some(shown) = self.together.get() {
+            return Ok(shown);
+        }
+        let mut chains = Chains::default();
+        let mut left: BTreeSet<&String> = self.threads.iter().map(|(name, _)| name).collect();
+        let mut waited = Duration::ZERO;
+        while waited < patience {
+            match self.shown.recv_timeout(LOOK) {
+                Ok((name, shown)) => {
+                    chains.join(&shown);
+                    left.remove(&name);
+                }
+                // Those that are left have failed.
+                Err(RecvTimeoutError::Disconnected) => {
+                    left.clear();
+                    break;
+                }
+                Err(RecvTimeoutError::Timeout) => {
+                    wait()?;
+                    waited += LOOK;
+                }
             }
-            all
-        })
+        }
+        let silent = left.into_iter().cloned().collect();
+        Ok(self.together.get_or_init(|| Shown { chains, silent }))
     }
 
     /// How many buffers for packs they share.
@@ -184,7 +222,7 @@ struct Upload<'a> {
 }
 
 impl Upload<'_> {
-    fn run(self, show: Sender<Chains>) -> Result<()> {
+    fn run(self, show: Sender<(String, Chains)>) -> Result<()> {
         let (to, by) = (&self.mirror.repo, self.with.by);
         let aside = Aside(by.monitor);
         let by = By {
@@ -193,7 +231,7 @@ impl Upload<'_> {
         };
         let mut chains = sound(self.with.author, self.mirror, &aside)?;
         // A leader that has failed does not listen any more.
-        let _ = show.send(chains.clone());
+        let _ = show.send((self.mirror.name.clone(), chains.clone()));
         drop(show);
         let mut session = Session::begin(to, by.host, by.writer, "backup")?;
         let done = self.follow(&mut session, &mut chains, by);
