@@ -217,3 +217,35 @@ fn damaged_parity_is_found_and_made_again() {
     let ran = env.run(["heal"]).expect(0);
     assert!(ran.out().contains("usb  nothing to heal"), "{ran}");
 }
+
+/// A mirror was away, and what it lacks the other one has lost: the new snapshot has its parity all the same, whoever leads.
+#[test]
+fn what_a_mirror_cannot_be_brought_keeps_no_parity_from_the_new_snapshot() {
+    for spare in ["aside", "zip"] {
+        let env = env();
+        env.run(["mirror", "add", spare, &env.text(spare)])
+            .expect(0);
+        let (disk, drawer) = (env.path("disk"), env.path("drawer"));
+        fs::rename(&disk, &drawer).unwrap();
+        let packs = env.path(spare).join("packs");
+        let before = below(&packs);
+        env.write("photos/more", &crate::world::noise(50, 200_000));
+        env.run(["backup", "photos"]).expect(4);
+        fs::rename(&drawer, &disk).unwrap();
+        for pack in below(&packs) {
+            if !before.contains(&pack) {
+                fs::remove_file(pack).unwrap();
+            }
+        }
+        fs::remove_file(env.path("photos/more")).unwrap();
+        env.write("photos/other", b"other");
+        let ran = env.run(["backup", "photos"]).expect(5);
+        let leads = ran
+            .out()
+            .contains("usb behind (a snapshot stays behind)      zip");
+        assert_eq!(leads, spare == "zip", "{ran}");
+        assert!(ran.out().contains("snapshot "), "{ran}");
+        let count = |folder: &str| leaves(&disk.join(folder)).len();
+        assert_eq!(count("parity"), count("packs") + count("entries"), "{ran}");
+    }
+}

@@ -21,7 +21,7 @@ use crate::host::Host;
 use crate::id::Id;
 use crate::mirror::parity;
 use crate::monitor::Monitor;
-use crate::name::Name;
+use crate::name::{Folder, Name};
 use crate::ops::backup::attempt::Attempt;
 use crate::ops::backup::shrink::{Collapse, Shrink};
 use crate::ops::by::By;
@@ -119,12 +119,12 @@ impl Report {
 pub struct Kept {
     /// What people call it.
     pub name: String,
-    /// Why it does not have the snapshot.
+    /// Why it does not have the snapshot, or not all that others have.
     pub failed: Option<(Kind, String)>,
 }
 
 impl Kept {
-    /// Of a mirror and the error that kept it from having it.
+    /// Of a mirror and the error that kept it from that.
     pub fn of(name: &str, failed: Option<&Error>) -> Self {
         Self {
             name: name.to_owned(),
@@ -164,15 +164,15 @@ pub fn run(
                 let away = mirrors.away.iter();
                 let away = away.map(|away| Kept::of(&away.name, Some(&away.error)));
                 report.mirrors.extend(away);
+                parity(mirrors, &report, monitor);
                 if report.lags {
                     let by = By {
                         host,
                         writer: author.writer(),
                         monitor,
                     };
-                    catch_up(mirrors, &mut report, author, by)?;
+                    catch_up(mirrors, &mut report, author, by);
                 }
-                parity(mirrors, &report, monitor);
                 return Ok(report);
             }
             Err(error)
@@ -190,7 +190,7 @@ pub fn run(
 }
 
 /// The leader had missed something, and the others were brought what it shows: each is brought what all show together.
-fn catch_up(mirrors: &Mirrors, report: &mut Report, author: &Author, by: By<'_>) -> Result<()> {
+fn catch_up(mirrors: &Mirrors, report: &mut Report, author: &Author, by: By<'_>) {
     let look = Look::at(&mirrors.whole, by.monitor);
     for mirror in &mirrors.here {
         let mut all = report.mirrors.iter_mut();
@@ -203,24 +203,15 @@ fn catch_up(mirrors: &Mirrors, report: &mut Report, author: &Author, by: By<'_>)
                 Err(Error::new(error.kind(), "look at all mirrors").because(error.chain()))
             }
         };
-        match caught_up {
-            Err(error) if error.kind() == Kind::Interrupted => return Err(error),
-            Err(error) => {
-                by.monitor.problem(&error);
-                *kept = Kept::of(&mirror.name, Some(&error));
-            }
-            Ok(()) => {}
+        if let Err(error) = caught_up {
+            by.monitor.problem(&error);
+            *kept = Kept::of(&mirror.name, Some(&error));
         }
     }
-    Ok(())
 }
 
 pub(crate) fn bring_all(look: &Look, mirror: &Mirror, author: &Author, by: By<'_>) -> Result<()> {
-    let report = sync::run(look, &mirror.repo, by)?;
-    if !report.left.is_empty() {
-        let what = format!("{} snapshots stay behind", report.left.len());
-        return Err(Error::new(Kind::Damaged, what));
-    }
+    require_all(&sync::run(look, &mirror.repo, by)?)?;
     match ops::parity::bring(mirror, by.monitor) {
         Err(error) if error.kind() == Kind::Interrupted => return Err(error),
         Err(error) => by.monitor.problem(&error.during("write parity")),
@@ -231,17 +222,33 @@ pub(crate) fn bring_all(look: &Look, mirror: &Mirror, author: &Author, by: By<'_
     author.saw(mirror, &here, &marks, Some(by.host.now().seconds))
 }
 
+/// Which snapshots could not be brought was told.
+fn require_all(report: &sync::Report) -> Result<()> {
+    let what = match report.left.len() {
+        0 => return Ok(()),
+        1 => "a snapshot stays behind".to_owned(),
+        more => format!("{more} snapshots stay behind"),
+    };
+    Err(Error::new(Kind::Damaged, what))
+}
+
 /// Writes the parity of what was put to those mirrors in folders that have it and shall have parity. The snapshot is safe
 /// without, so whatever comes between is a problem and no error; sync brings what is lacking.
 fn parity(mirrors: &Mirrors, report: &Report, monitor: &dyn Monitor) {
-    let has = |mirror: &&Mirror| {
-        let mut kept = report.mirrors.iter();
-        kept.any(|kept| kept.name == mirror.name && kept.failed.is_none())
+    let has = |name: &str, store: &dyn Store| {
+        let kept = report.mirrors.iter().find(|kept| kept.name == name);
+        // One that lacks something else may have it all the same.
+        let shows = |id: &Id| {
+            let entry = Name::hashed(Folder::Entries, &id.to_hex());
+            store.get_range(&entry, 0..1).is_ok()
+        };
+        kept.is_some_and(|kept| kept.failed.is_none()) || report.snapshot.iter().any(shows)
     };
-    let stores = mirrors.here.iter().filter(has).filter_map(|mirror| {
+    let stores = mirrors.here.iter().filter_map(|mirror| {
         let store = &**mirror.repo.store();
         let percent = mirror.parity.filter(|percent| *percent > 0)?;
-        store.location().is_near().then_some((store, percent))
+        let here = store.location().is_near() && has(&mirror.name, store);
+        here.then_some((store, percent))
     });
     let stores: Vec<(&dyn Store, u8)> = stores.collect();
     match parity::write(&stores, &report.made, monitor) {

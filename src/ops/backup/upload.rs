@@ -9,7 +9,7 @@ use crate::id::Id;
 use crate::mirror::copy::{Wrong, copy};
 use crate::monitor::{Aside, Monitor};
 use crate::name::{Folder, Name};
-use crate::ops::backup::bring_all;
+use crate::ops::backup::{bring_all, require_all};
 use crate::ops::by::By;
 use crate::ops::keys_and_marks;
 use crate::ops::sync;
@@ -268,12 +268,7 @@ impl Upload<'_> {
         keys_and_marks::bring_keys(&look, to, chains)?;
         keys_and_marks::bring_marks(&look, to, session.presence().marks())?;
         let report = sync::within(&look, session, chains, by)?;
-        if let Some(report) = &report
-            && !report.left.is_empty()
-        {
-            let what = format!("{} snapshots stay behind", report.left.len());
-            return Err(Error::new(Kind::Damaged, what));
-        }
+        report.as_ref().map_or(Ok(()), require_all)?;
         Ok((report, look, whole))
     }
 
