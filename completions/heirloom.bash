@@ -2628,7 +2628,7 @@ _heirloom() {
             return 0
             ;;
         heirloom__subcmd__prune)
-            opts="-n -r -M -p -q -v -h --dry-run --max-unused --max-rewrite --clock-ok --repo --mirror --config --limit-upload --limit-download --passphrase-file --passphrase-command --passphrase-fd --key-file --words --kdf-limit --json --quiet --verbose --progress --color --cache-dir --no-cache --memory --wait --help"
+            opts="-n -r -M -p -q -v -h --dry-run --max-unused --max-rewrite --end-dead --clock-ok --repo --mirror --config --limit-upload --limit-download --passphrase-file --passphrase-command --passphrase-fd --key-file --words --kdf-limit --json --quiet --verbose --progress --color --cache-dir --no-cache --memory --wait --help"
             if [[ ${cur} == -* || ${COMP_CWORD} -eq 2 ]] ; then
                 COMPREPLY=( $(compgen -W "${opts}" -- "${cur}") )
                 return 0

@@ -499,6 +499,7 @@ complete -c heirloom -n "__fish_heirloom_using_subcommand prune" -l cache-dir -d
 complete -c heirloom -n "__fish_heirloom_using_subcommand prune" -l memory -d 'Memory to keep within, at least 147MiB' -r
 complete -c heirloom -n "__fish_heirloom_using_subcommand prune" -l wait -d 'Wait so long for another heirloom of this device, as in 90s, 15m or 2h' -r
 complete -c heirloom -n "__fish_heirloom_using_subcommand prune" -s n -l dry-run -d 'Say what would be freed, and write nothing'
+complete -c heirloom -n "__fish_heirloom_using_subcommand prune" -l end-dead -d 'End what died at work where the place cannot decide that; only if you know that nobody is at work there'
 complete -c heirloom -n "__fish_heirloom_using_subcommand prune" -l clock-ok -d 'Whatever this device\'s clock says'
 complete -c heirloom -n "__fish_heirloom_using_subcommand prune" -l words -d 'Ask for the twelve recovery words'
 complete -c heirloom -n "__fish_heirloom_using_subcommand prune" -l json -d 'One JSON object per line on stdout'

@@ -64,10 +64,8 @@ pub(crate) fn place<S: Store + 'static>(name: &str, store: &Arc<S>) -> (String, 
     (name.to_owned(), Arc::<S>::clone(store))
 }
 
-/// Somebody died on a mirror that cannot decide between two: whoever collects waits for ever, whatever its own clock
-/// says and whosever the session was, and what is needed stays.
-#[test]
-fn g13_without_put_if_absent_nobody_is_ended_and_nothing_goes() {
+/// A mirror that cannot decide between two, on which packs wait for being deleted: the last one of these places.
+pub(crate) fn undecided() -> (World, MemoryStore, Places) {
     let mut world = world(&BOTH);
     let plain = Abilities {
         put_if_absent: false,
@@ -94,6 +92,14 @@ fn g13_without_put_if_absent_nobody_is_ended_and_nothing_goes() {
         .client
         .sync_all(&places, &Collected::default())
         .unwrap();
+    (world, store, places)
+}
+
+/// Somebody died there: whoever collects waits for ever, whatever its own clock says and whosever the session was, and what
+/// is needed stays.
+#[test]
+fn g13_without_put_if_absent_nobody_is_ended_and_nothing_goes() {
+    let (mut world, store, places) = undecided();
     // Dies with its entries put, and cannot take its intent away.
     let gate = Scheduled::new(Arc::new(store.clone()));
     let at = vec![place("plain", &gate)];

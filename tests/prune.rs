@@ -1,6 +1,7 @@
 //! What a prune leaves: all that is needed, the same on every mirror, and nothing under whoever is at work.
 
 use crate::client::{Client, TestHost, data_packs};
+use crate::collect::undecided;
 use crate::schedule::{Scheduled, number};
 use crate::several::{World, at_once, of};
 use heirloom::crypto::hash::object_id;
@@ -139,11 +140,12 @@ fn a_remove_that_is_dated_back_leaves_the_whole_grace_all_the_same() {
 
 /// Another device's session on the first mirror that leans on what is there.
 fn session(world: &World, device: u8, seed: u64) -> Session {
+    session_at(world, world.places(&[0])[0].1.clone(), device, seed)
+}
+
+fn session_at(world: &World, store: Arc<dyn Store>, device: u8, seed: u64) -> Session {
     let host: Arc<dyn Host> = TestHost::new(seed, "other");
-    let repo = world
-        .stranger(world.places(&[0])[0].1.clone())
-        .open()
-        .unwrap();
+    let repo = world.stranger(store).open().unwrap();
     let writer = Writer {
         device: [device; 16],
         started_ns: 1,
@@ -333,6 +335,43 @@ fn what_a_mirror_has_lost_is_brought_before_a_mark_hides_it() {
     for at in BOTH {
         world.assert_whole(at, "after the prune");
     }
+}
+
+/// Where nobody can decide a session is over when a person says so. Who is alive after all begins again.
+#[test]
+fn g13_without_put_if_absent_a_person_says_who_has_died() {
+    let (mut world, store, places) = undecided();
+    let begin = |device| session_at(&world, Arc::new(store.clone()), device, u64::from(device));
+    let (dead, mut alive) = (begin(8), begin(9));
+    drop(dead);
+    let said = Options {
+        end_dead: true,
+        ..at_once()
+    };
+    let before = of(&store, Folder::Packs).len();
+    let client = &mut world.client;
+    let host = TestHost::new(91, "host");
+    client.host = Arc::<TestHost>::clone(&host);
+    for (days, options, left) in [
+        (0, at_once(), 2),
+        (0, said, 2),
+        (2, at_once(), 2),
+        (3, said, 0),
+    ] {
+        host.set_ahead(days * DAY);
+        let report = client.prune(&places, &options, &Heard::default());
+        let report = report.unwrap();
+        let done = report.mirrors.iter().find(|(name, _)| name == "plain");
+        let done = done.unwrap().1.as_ref().unwrap();
+        assert_eq!(done.waits.len(), left, "after {days} days");
+        assert_eq!(of(&store, Folder::Intents).len(), left);
+        assert_eq!(of(&store, Folder::Packs).len() < before, left == 0);
+    }
+    let entry = alive.seal_entry(&entry(&world, 9)).unwrap();
+    assert_eq!(alive.commit(&[entry]).unwrap(), Outcome::Aborted);
+    alive.end(&Heard::default());
+    world.stores[2] = store;
+    world.assert_whole(2, "who was declared dead has not committed");
 }
 
 /// Replaces what the index of the first mirror says by a run that names its data packs and leaves out what they hold.

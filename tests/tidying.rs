@@ -21,6 +21,7 @@ fn options(unused: u64, rewrite: u64) -> Options {
         grace: 0,
         expiry: 86_400,
         wait: Duration::ZERO,
+        end_dead: false,
         clock_ok: true,
     }
 }

@@ -117,8 +117,9 @@ impl Repo {
             }
         }
         let old = marker.and_then(|bytes| open_marker(&self.opener, &bytes).ok());
-        // Who began where nothing could be decided commits with a plain put: over an ABORT, if one could be written now.
-        let was_cas = old.as_ref().is_none_or(|record| record.cas);
+        // Who began where nothing could be decided commits with a plain put: over an ABORT, if one could be written now. What a
+        // lost marker said nobody knows.
+        let was_cas = old.as_ref().is_some_and(|record| record.cas);
         let kept = old.map(|record| record.id).filter(|id| !taken.contains(id));
         let mut id = [0; 16];
         host.random(&mut id);

@@ -175,7 +175,8 @@ impl Session {
     /// P7 and P8: puts the entries, oldest first, and decides the session. Everything they lean on is durable before.
     ///
     /// An ABORT found there means that a collector gave up waiting for us: [`Outcome::Aborted`], after which nothing
-    /// of this session is visible and the caller begins again; its packs are simply found.
+    /// of this session is visible and the caller begins again; its packs are simply found. So does an intent that has gone,
+    /// where nobody can write ABORT and a person said that we had died.
     ///
     /// # Errors
     /// Those of the store.
@@ -186,6 +187,11 @@ impl Session {
         // What no reader accepts is never put.
         CommitSlot::decode(&record)?;
         let bytes = seal(&self.sealer, ObjectKind::Commit, &record, &*self.host)?;
+        // Where the probe found no single winner nobody writes ABORT, and the name is nobody else's.
+        let decides = self.repo.mirror().is_some_and(|record| record.cas);
+        if !decides && self.is_given_up()? {
+            return Ok(Outcome::Aborted);
+        }
         for entry in entries {
             let name = Name::hashed(Folder::Entries, &entry.id.to_hex());
             self.repo.store().put(&name, &entry.payload)?;
@@ -193,8 +199,6 @@ impl Session {
         }
         let name = Name::new(Folder::Commits, &to_hex(&self.id)).expect("a session is 32 digits");
         let payload = Payload::new(bytes);
-        // Where the probe found no single winner nobody writes ABORT, and the name is nobody else's.
-        let decides = self.repo.mirror().is_some_and(|record| record.cas);
         let store = self.repo.store();
         let placed = match decides {
             true => store.put_if_absent(&name, &payload),
@@ -214,6 +218,14 @@ impl Session {
         }
         self.repo.copies().put(&name, &payload);
         Ok(Outcome::Committed(newest))
+    }
+
+    /// Whether a person said meanwhile that this session has died: its first intent has gone, and nothing else takes that.
+    fn is_given_up(&self) -> Result<bool> {
+        match self.repo.store().get_range(&self.intent_name(0), 0..1) {
+            Err(error) if error.kind() == Kind::NotFound => Ok(true),
+            other => other.map(|_| false),
+        }
     }
 
     fn cannot_decide(&self) -> Error {

@@ -284,6 +284,7 @@ pub(crate) fn at_once() -> prune::Options {
         grace: 0,
         expiry: 86_400,
         wait: Duration::ZERO,
+        end_dead: false,
         clock_ok: true,
     }
 }

@@ -43,6 +43,9 @@ pub struct PruneArgs {
     /// Write at most so much anew; the rest waits for the next run
     #[arg(long, value_name = "SIZE")]
     max_rewrite: Option<String>,
+    /// End what died at work where the place cannot decide that; only if you know that nobody is at work there
+    #[arg(long)]
+    end_dead: bool,
     /// Whatever this device's clock says
     #[arg(long)]
     clock_ok: bool,
@@ -55,6 +58,7 @@ impl PruneArgs {
             dry_run: false,
             max_unused: UNUSED.to_owned(),
             max_rewrite: None,
+            end_dead: false,
             clock_ok: false,
         }
     }
@@ -199,6 +203,7 @@ pub fn carry_out(
         grace: keep::grace(context)?.as_secs().cast_signed(),
         expiry: EXPIRY,
         wait: Duration::ZERO,
+        end_dead: false,
         clock_ok: false,
     };
     let by = held.by(context, &**context.ui());
@@ -346,6 +351,7 @@ fn options(args: &PruneArgs, context: &Context) -> Result<Options> {
         grace: keep::grace(context)?.as_secs().cast_signed(),
         expiry: EXPIRY,
         wait: context.wait(),
+        end_dead: args.end_dead,
         clock_ok: args.clock_ok,
     })
 }

@@ -172,7 +172,7 @@ fn waiting(context: &Context, name: &str, waits: &Waits) {
             "nothing was deleted; prune again when it has ended; if it has died, it is ended a day after a prune has first seen it"
         }
         true => {
-            "nothing was deleted; this place cannot decide between two, so nothing is deleted there before it has ended"
+            "nothing was deleted; this place cannot decide between two, so it is waited for until it has ended; if it has died and nobody is at work there: heirloom prune --end-dead, a day after a prune has first seen it"
         }
     };
     context.ui().line(&format!("! {what}: {how}"));

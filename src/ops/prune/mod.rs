@@ -44,6 +44,9 @@ pub struct Options {
     pub expiry: i64,
     /// How long to wait for sessions that have not ended.
     pub wait: Duration,
+    /// Sessions that show no sign of life for so long, and those of this device, are over on mirrors that cannot decide
+    /// that too: a person says so.
+    pub end_dead: bool,
     /// Whatever this device's clock says.
     pub clock_ok: bool,
 }

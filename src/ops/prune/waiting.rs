@@ -25,7 +25,7 @@ pub struct Waits {
     pub kind: String,
     /// When it began, as it says, in seconds since 1970.
     pub started: i64,
-    /// Whether this program can ever end it by itself.
+    /// Whether this program does not end it by itself, however long it has been dead.
     pub for_ever: bool,
 }
 
@@ -69,8 +69,12 @@ pub(super) fn run(
                 .get(&open.session)
                 .is_some_and(|since| now.saturating_sub(*since) >= options.expiry);
             // A session of this device has ended: its lock is ours.
-            if record.cas && (own || old) {
+            let is_dead = own || old;
+            if record.cas && is_dead {
                 abort(mirror, &open, marks, by)?;
+                continue;
+            }
+            if options.end_dead && is_dead && forget(mirror, &open)? {
                 continue;
             }
             left.push(Waits {
@@ -184,6 +188,26 @@ fn abort(mirror: &Mirror, open: &Open, marks: &BTreeMap<Id, Mark>, by: By<'_>) -
                 .hint("heirloom mirror add with its name alone tries it out anew"))
         }
     }
+}
+
+/// Deletes the intents of a session that a person says is over; whether the place let them go. Should it be alive after all,
+/// it begins again when it finds them gone.
+fn forget(mirror: &Mirror, open: &Open) -> Result<bool> {
+    let store = mirror.repo.store();
+    let mut intents = Vec::new();
+    store.list(Folder::Intents, &mut |listed| {
+        if session_of(listed.name.leaf()).is_some_and(|(session, _)| session == open.session) {
+            intents.push(listed.name);
+        }
+        Ok(())
+    })?;
+    for name in intents {
+        match store.delete(&name) {
+            Err(error) if error.kind() == Kind::Refused => return Ok(false),
+            other => other?,
+        }
+    }
+    Ok(true)
 }
 
 /// Deletes the intents of sessions that were decided: whoever put them may have died before, or deletes nothing. Returns how
