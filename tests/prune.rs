@@ -1,8 +1,8 @@
 //! What a prune leaves: all that is needed, the same on every mirror, and nothing under whoever is at work.
 
 use crate::client::{Client, TestHost, data_packs};
-use crate::collect::undecided;
-use crate::schedule::{Scheduled, number};
+use crate::collect::{place, undecided};
+use crate::schedule::{Scheduled, nth, number};
 use crate::several::{World, at_once, of};
 use heirloom::crypto::hash::object_id;
 use heirloom::error::Result;
@@ -18,6 +18,7 @@ use heirloom::ops::prune::collect::Collected;
 use heirloom::ops::prune::{self, Options};
 use heirloom::repo::Writer;
 use heirloom::repo::publish::{Outcome, Session};
+use heirloom::store::calls::Call;
 use heirloom::store::faulty::{Counting, Fault, Moment};
 use heirloom::store::{Payload, Store};
 use std::sync::Arc;
@@ -315,6 +316,37 @@ fn an_undelete_beside_a_prune_counts_on_every_mirror() {
         }
     }
     assert!(in_time > 10, "{in_time}");
+}
+
+/// Another device backs up to one of them meanwhile; what it sent there the other one neither has nor misses.
+#[test]
+fn what_came_to_one_mirror_beside_a_prune_is_not_told_to_be_lost() {
+    let mut beside = 0;
+    for at in 0.. {
+        let mut world = world();
+        world.change(7);
+        let gate = Scheduled::new(Arc::new(world.stores[0].clone()));
+        let (other, one) = (world.device(), world.places(&[0]));
+        let job = world.job.clone();
+        gate.before(nth(Call::List, Folder::Entries, at), move || {
+            other.backup_all(&one, &job, &Heard::default()).unwrap();
+        });
+        let places = vec![place("one", &gate), world.places(&[1]).remove(0)];
+        let report = world.client.prune(&places, &at_once(), &Heard::default());
+        let report = report.unwrap();
+        for (name, done) in &report.mirrors {
+            let done = done.as_ref().unwrap();
+            assert_eq!(done.carried.lost, 0, "list {at}: {name}");
+        }
+        if !gate.is_done() {
+            break;
+        }
+        beside += 1;
+        for mirror in BOTH {
+            world.assert_whole(mirror, "after the prune");
+        }
+    }
+    assert!(beside > 3, "{beside}");
 }
 
 #[test]

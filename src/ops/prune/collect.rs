@@ -119,7 +119,13 @@ pub fn run(
     let purged = purged(&since, elsewhere, &listed, now, options);
     let fresh = walk_what_is_new(whole, &chains, &purged, needed, by)?;
     let whole = fresh.as_ref().unwrap_or(whole);
-    let carried = match carry_all(whole, repo, &listed, needed, by) {
+    let mut carried = carry_all(whole, repo, &listed, needed, by);
+    if carried.as_ref().is_ok_and(|(carried, _)| carried.lost > 0) && fresh.is_none() {
+        // What is needed grew while another mirror was collected: of what came there this look does not know.
+        let look = Look::at(&whole.repo, by.monitor)?;
+        carried = carry_all(&look, repo, &listed, needed, by);
+    }
+    let carried = match carried {
         Err(error) if error.kind() == Kind::Full => None,
         carried => Some(carried?),
     };
