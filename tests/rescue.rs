@@ -2,11 +2,14 @@
 //!
 //! zstd comes from the program of that name, or from Python where it brings it.
 
+use crate::client::TestHost;
 use crate::golden::{self, MANIFESTS, SOURCE};
+use crate::several;
 use crate::world::{World, assert_same, make_fifo, noise, set_mtime};
 use heirloom::crypto::hash;
 use heirloom::repo::create::put_rescue_files;
 use heirloom::rescue;
+use heirloom::store::memory::MemoryStore;
 use std::ffi::OsStr;
 use std::fs;
 use std::io::Write as _;
@@ -303,17 +306,11 @@ fn a_fresh_repository_comes_back() {
     set_mtime(&world.source("link"), 3, 3);
     world.backup();
     let mirror = world.outside("mirror");
-    for (name, bytes) in world.store.contents() {
-        let path = mirror.join(name.path());
-        fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, &bytes).unwrap();
-    }
+    let key_file = lay_out(&world.store, &mirror);
     assert_eq!(
         fs::read(mirror.join("rescue.py")).unwrap(),
         rescue::SCRIPT.as_bytes()
     );
-    let key_file = world.outside("key");
-    fs::write(&key_file, format!("heirloom-key-1:{}\n", "03".repeat(32))).unwrap();
     let target = world.outside("rescued");
     let arguments = [
         mirror.join("rescue.py").into_os_string(),
@@ -328,6 +325,53 @@ fn a_fresh_repository_comes_back() {
     assert_eq!(code, 0, "{text}");
     let source = world.source("");
     assert_same(&source, &target.join(source.strip_prefix("/").unwrap()));
+}
+
+/// A clock that was ten years ahead makes no snapshot the newest: neither of one device, nor of two of the same name.
+#[test]
+fn what_is_dated_in_the_future_is_not_the_newest() {
+    for is_one_device in [true, false] {
+        let mut world = several::World::new();
+        let ahead = TestHost::new(5, "host");
+        ahead.set_ahead(10 * 365 * 86_400);
+        let mut wrong = match is_one_device {
+            true => world.client.clone(),
+            false => world.device(),
+        };
+        wrong.host = ahead;
+        world.change(1);
+        world.backup_by(&wrong, &[0]);
+        world.change(2);
+        world.backup(&[0]);
+        let place = tempfile::tempdir().unwrap();
+        let mirror = place.path().join("mirror");
+        let key_file = lay_out(&world.stores[0], &mirror);
+        let script = place.path().join("rescue.py");
+        fs::write(&script, rescue::SCRIPT).unwrap();
+        let target = place.path().join("target");
+        let arguments = [&script, &mirror, Path::new("--to"), &target];
+        let arguments = arguments
+            .into_iter()
+            .chain([Path::new("--key-file"), &key_file]);
+        let arguments: Vec<&OsStr> = arguments.map(Path::as_os_str).collect();
+        let (code, text) = python(&arguments, "");
+        assert_eq!(code, 0, "{text}");
+        assert_eq!(text.contains("from the future"), !is_one_device, "{text}");
+        let source = &world.job.path;
+        assert_same(source, &target.join(source.strip_prefix("/").unwrap()));
+    }
+}
+
+/// Writes what the mirror holds to this folder, and the key file of it beside.
+fn lay_out(store: &MemoryStore, mirror: &Path) -> PathBuf {
+    for (name, bytes) in store.contents() {
+        let path = mirror.join(name.path());
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, &bytes).unwrap();
+    }
+    let key_file = mirror.with_extension("key");
+    fs::write(&key_file, format!("heirloom-key-1:{}\n", "03".repeat(32))).unwrap();
+    key_file
 }
 
 /// Section 17 of FORMAT.txt, as the script computes it.

@@ -1256,8 +1256,12 @@ def choose(snapshots, wanted, report):
         if e.state == "visible":
             sources.setdefault((e.source, e.host), []).append(e)
     for some in sources.values():
-        chosen.append(([e for e in some if not e.suspect] or some)[-1])
-        if some[-1].suspect:
+        on_time = [e for e in some if e.time[0] <= time.time() + 86400] or some
+        chosen.append(([e for e in on_time if not e.suspect] or [e for e in some if not e.suspect] or on_time)[-1])
+        if some[-1] not in on_time:
+            report.note("snapshot %s of %s is from the future and was passed over; --snapshot takes it" % (
+                some[-1].id.hex()[:8], show(some[-1].source)))
+        elif some[-1].suspect:
             report.note("snapshot %s is the newest of %s, but suspect: %s" % (
                 some[-1].id.hex()[:8], show(some[-1].source), show(some[-1].suspect)))
     if not chosen:
@@ -1277,7 +1281,12 @@ def run(args):
             raise Quit(2, "%s is not an empty folder" % show(args.to))
     keys = unlock(args, report)
     entries = read_entries(mirror, keys, report)
-    snapshots = sorted((e for e in entries.values() if e.word == "snapshot"), key=lambda e: (e.time, e.seq, e.id))
+    snapshots, earliest = [e for e in entries.values() if e.word == "snapshot"], {}
+    for e in sorted(snapshots, key=lambda e: -e.seq):           # no step of a chain is later than those after it
+        e.date = min(e.time, earliest.get(e.device, e.time))
+        if e.state == "visible":
+            earliest[e.device] = e.date
+    snapshots.sort(key=lambda e: (e.date, e.seq, e.id))
     if args.list:
         for state, title in (("visible", None), ("removed", "REMOVED, may be incomplete:"),
                              ("unfinished", "NEVER FINISHED, or the record that says so is lost; may be incomplete:")):
