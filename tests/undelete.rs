@@ -105,7 +105,7 @@ fn what_a_mark_names_does_not_come_back() {
     let look = world.client.look_all(&world.places(&BOTH));
     mark(&world, &look, 0, packs, vec![id]);
     let look = world.client.look_all(&world.places(&BOTH));
-    assert!(undelete::list(&look, undelete::GRACE).is_empty());
+    assert!(undelete::list(&look, undelete::GRACE, 0).is_empty());
     let short = id.short();
     let found = undelete::find(&look, &[], &short).map(|_| ());
     assert_eq!(found.unwrap_err().kind(), Kind::Refused);

@@ -71,7 +71,7 @@ pub fn run(args: &UndeleteArgs, context: &Context) -> Result<Done> {
 }
 
 fn chosen(args: &UndeleteArgs, context: &Context, look: &Look, grace: Duration) -> Result<Vec<Id>> {
-    let all = undelete::list(look, grace);
+    let all = undelete::list(look, grace, context.host().now().seconds);
     let mut ids = Vec::new();
     for prefix in &args.ids {
         if prefix.is_empty() {
@@ -117,7 +117,7 @@ fn found<'a>(one: &Removed<'a>) -> Found<'a> {
 /// Lists what can come back, who removed it when, and until when an undelete works.
 pub fn show(context: &Context, look: &Look, filter: &Filter, grace: Duration) {
     let now = context.host().now().seconds;
-    let mut all = undelete::list(look, grace);
+    let mut all = undelete::list(look, grace, now);
     all.retain(|one| filter.accepts(&found(one)));
     context.ui().end_progress();
     let mut table = Table::new(&[Side::Left; 7]);
@@ -139,8 +139,8 @@ pub fn show(context: &Context, look: &Look, filter: &Filter, grace: Duration) {
                 escape(by.as_bytes())
             ),
             match one.until >= now {
-                true => format!("undelete works until {}", context.local(one.until)),
-                false => "undelete works until the next prune".to_owned(),
+                true => format!("undelete works until {} at least", context.local(one.until)),
+                false => "undelete may end with any prune".to_owned(),
             },
         ]);
     }

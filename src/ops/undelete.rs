@@ -23,7 +23,7 @@ pub struct Removed<'a> {
     pub snapshot: &'a Snapshot,
     /// The newest remove that names it.
     pub by: &'a Entry,
-    /// Until when no prune takes it, in seconds since 1970.
+    /// Until when no prune takes it, at the least, in seconds since 1970: one that hears of it later begins to count then.
     pub until: i64,
 }
 
@@ -32,8 +32,9 @@ pub fn until(removed: i64, grace: Duration) -> i64 {
     removed.saturating_add(i64::try_from(grace.as_secs()).unwrap_or(i64::MAX))
 }
 
-/// Every removed snapshot that no mark names, oldest first.
-pub fn list(look: &Look, grace: Duration) -> Vec<Removed<'_>> {
+/// Every removed snapshot that no mark names, oldest first. A remove that is dated after `now` in seconds since 1970 may
+/// count from now.
+pub fn list(look: &Look, grace: Duration, now: i64) -> Vec<Removed<'_>> {
     let all = look.chains.removed_snapshots().into_iter();
     let all = all.filter(|(id, ..)| !look.presence.is_purged(id));
     all.filter_map(|(id, entry, snapshot)| {
@@ -43,7 +44,7 @@ pub fn list(look: &Look, grace: Duration) -> Vec<Removed<'_>> {
             entry,
             snapshot,
             by,
-            until: until(by.time.seconds, grace),
+            until: until(by.time.seconds.min(now), grace),
         })
     })
     .collect()

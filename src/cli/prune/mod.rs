@@ -30,8 +30,8 @@ const UNUSED: &str = "5%";
 /// Delete what no snapshot needs, and take back its space
 ///
 /// It may run beside backups, syncs and restores of any device, and be killed anywhere: the next run goes on. Snapshots that
-/// were forgotten can be taken back for 14 days, and keep what they hold for as long. What is needed of packs that go is
-/// written anew before.
+/// were forgotten can be taken back for 14 days from when this device first heard of that, and keep what they hold for as
+/// long. What is needed of packs that go is written anew before.
 #[derive(Args, Debug)]
 pub struct PruneArgs {
     /// Say what would be freed, and write nothing
